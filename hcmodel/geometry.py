@@ -1,0 +1,126 @@
+"""Ellipses in pixels, pixel spacing in millimetres, and the head circumference between them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Spacing:
+    """Size of a pixel, down the rows and across the columns, in millimetres."""
+
+    row_mm: float
+    column_mm: float
+
+    def __post_init__(self) -> None:
+        for value_mm in (self.row_mm, self.column_mm):
+            if not (math.isfinite(value_mm) and value_mm > 0):
+                raise ValueError(f"a pixel's size must be a positive number of mm, not {value_mm}")
+
+
+@dataclass(frozen=True, slots=True)
+class Ellipse:
+    """An ellipse in pixels of the original image; integer coordinates are pixel centres.
+
+    ``angle_rad`` turns the +x axis (right) towards +y (down) onto the major axis ``a``.
+    """
+
+    center_x_px: float
+    center_y_px: float
+    semi_axis_a_px: float
+    semi_axis_b_px: float
+    angle_rad: float
+
+    @classmethod
+    def from_matrix(cls, center_px: FloatArray, matrix: FloatArray) -> Ellipse:
+        """The image of the unit circle under ``center_px + matrix @ u`` (2x2, px)."""
+        directions, semi_axes_px, _ = np.linalg.svd(matrix)
+        angle_rad = math.atan2(directions[1, 0], directions[0, 0]) % math.pi
+        return cls(
+            float(center_px[0]),
+            float(center_px[1]),
+            float(semi_axes_px[0]),
+            float(semi_axes_px[1]),
+            angle_rad,
+        )
+
+    @property
+    def center_px(self) -> FloatArray:
+        return np.array([self.center_x_px, self.center_y_px])
+
+    @property
+    def matrix(self) -> FloatArray:
+        """2x2: columns are the two semi-axes as vectors, in px."""
+        cos, sin = math.cos(self.angle_rad), math.sin(self.angle_rad)
+        a_px, b_px = self.semi_axis_a_px, self.semi_axis_b_px
+        return np.array([[a_px * cos, -b_px * sin], [a_px * sin, b_px * cos]])
+
+    def transformed(self, affine: FloatArray) -> Ellipse:
+        """The same ellipse after a 2x3 affine map of the plane."""
+        return Ellipse.from_matrix(
+            affine[:, :2] @ self.center_px + affine[:, 2], affine[:, :2] @ self.matrix
+        )
+
+    def points(self, count: int = 360) -> FloatArray:
+        """``(count, 2)`` points x, y on the ellipse, in px."""
+        turn_rad = np.linspace(0, 2 * math.pi, count, endpoint=False)
+        circle = np.stack([np.cos(turn_rad), np.sin(turn_rad)])
+        return (self.center_px[:, None] + self.matrix @ circle).T
+
+    def bounding_box_px(self) -> tuple[float, float, float, float]:
+        """Left, top, right, bottom of the ellipse, in px."""
+        half_x_px, half_y_px = np.hypot(self.matrix[:, 0], self.matrix[:, 1])
+        return (
+            self.center_x_px - float(half_x_px),
+            self.center_y_px - float(half_y_px),
+            self.center_x_px + float(half_x_px),
+            self.center_y_px + float(half_y_px),
+        )
+
+    def signed_distance_px(self, shape: tuple[int, int]) -> NDArray[np.float32]:
+        """``(H, W)`` distance of each pixel centre to the ellipse, negative inside, in px.
+
+        First-order distance g/|grad g| of g = |u| - 1 with u the pixel in the circle's frame:
+        exact on the ellipse, which is where masks and weights need it.
+        """
+        inverse = np.linalg.inv(self.matrix).astype(np.float32)
+        x_px = np.arange(shape[1], dtype=np.float32) - np.float32(self.center_x_px)
+        y_px = (np.arange(shape[0], dtype=np.float32) - np.float32(self.center_y_px))[:, None]
+        u = inverse[0, 0] * x_px + inverse[0, 1] * y_px
+        v = inverse[1, 0] * x_px + inverse[1, 1] * y_px
+        radius = np.sqrt(u * u + v * v) + np.float32(1e-6)
+        slope_x = (inverse[0, 0] * u + inverse[1, 0] * v) / radius
+        slope_y = (inverse[0, 1] * u + inverse[1, 1] * v) / radius
+        slope = np.sqrt(slope_x**2 + slope_y**2) + np.float32(1e-6)
+        distance: NDArray[np.float32] = (radius - 1) / slope
+        return distance
+
+    def coverage(self, shape: tuple[int, int]) -> NDArray[np.float32]:
+        """``(H, W)`` share of each pixel inside the ellipse, 0..1, soft over the border pixel."""
+        return np.clip(0.5 - self.signed_distance_px(shape), 0, 1)
+
+    def semi_axes_mm(self, spacing: Spacing) -> tuple[float, float]:
+        """Major and minor semi-axis in mm; each image axis is scaled by its own pixel size."""
+        scale_mm = np.diag([spacing.column_mm, spacing.row_mm])
+        major_mm, minor_mm = np.linalg.svd(scale_mm @ self.matrix, compute_uv=False)
+        return float(major_mm), float(minor_mm)
+
+    def circumference_mm(self, spacing: Spacing) -> float:
+        """HC in mm: the ellipse's perimeter after scaling to millimetres."""
+        return perimeter(*self.semi_axes_mm(spacing))
+
+
+def perimeter(semi_axis_a: float, semi_axis_b: float) -> float:
+    """Perimeter of an ellipse, in the unit of its semi-axes.
+
+    Ramanujan's second approximation (Quart. J. Math. 45, 1914):
+    pi (a+b) (1 + 3h / (10 + sqrt(4-3h))), h = ((a-b)/(a+b))^2.
+    """
+    h = ((semi_axis_a - semi_axis_b) / (semi_axis_a + semi_axis_b)) ** 2
+    return math.pi * (semi_axis_a + semi_axis_b) * (1 + 3 * h / (10 + math.sqrt(4 - 3 * h)))

@@ -1,0 +1,216 @@
+"""Makes other images out of the training images: other scanners, other views, no head at all.
+
+All work on the network's raster, in uint8 grey, with the truth as an ellipse that moves along.
+Every sample is drawn from its own generator, so a resumed training sees the same stream.
+"""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hcmodel.geometry import Ellipse, FloatArray
+from hcmodel.phantom import draw_phantom, random_head, smooth_noise
+
+GreyImage = NDArray[np.uint8]
+Sample = tuple[GreyImage, Ellipse | None]
+
+PHANTOM_SHARE = 0.05
+NEGATIVE_SHARE = 0.06
+
+
+def flip_left_right(sample: Sample, rng: np.random.Generator) -> Sample:
+    """The notebook's only augmentation."""
+    if rng.random() < 0.5:
+        return sample
+    width = sample[0].shape[1]
+    return _warp(sample, np.array([[-1.0, 0, width - 1], [0, 1, 0]]))
+
+
+def other_scanner(sample: Sample, rng: np.random.Generator) -> Sample:
+    """One random variation: source, view, appearance, and what scanners draw over images."""
+    source = rng.random()
+    if source < PHANTOM_SHARE:
+        sample = _phantom(sample[0].shape, rng)
+    elif source < PHANTOM_SHARE + NEGATIVE_SHARE:
+        sample = without_head(sample, rng)
+    sample = _warp(sample, _random_view(sample[0].shape, rng))
+    return _appearance(sample[0], rng), sample[1]
+
+
+def without_head(sample: Sample, rng: np.random.Generator) -> Sample:
+    """A negative made from a positive: head filled in, tiles shuffled, background alone, noise."""
+    pixels, head = sample
+    kind = rng.integers(5)
+    if kind == 0 and head is not None:
+        return _fill_head(pixels, head, rng), None
+    if kind == 1:
+        return _shuffle_tiles(pixels, rng), None
+    if kind == 2 and head is not None:
+        return _background(pixels, head), None
+    if kind == 3:
+        return draw_phantom((pixels.shape[0], pixels.shape[1]), None, rng), None
+    noise = 40 * smooth_noise((pixels.shape[0], pixels.shape[1]), rng.uniform(2, 60), rng)
+    return np.clip(noise + rng.uniform(0, 120), 0, 255).astype(np.uint8), None
+
+
+def _phantom(shape: tuple[int, ...], rng: np.random.Generator) -> Sample:
+    head = random_head((shape[0], shape[1]), rng) if rng.random() < 0.7 else None
+    return draw_phantom((shape[0], shape[1]), head, rng), head
+
+
+def _fill_head(pixels: GreyImage, head: Ellipse, rng: np.random.Generator) -> GreyImage:
+    """Paints tissue over the head, coarsely continued from around it."""
+    shape = (pixels.shape[0], pixels.shape[1])
+    margin_px = 0.12 * head.semi_axis_b_px
+    cover = np.clip(0.5 - (head.signed_distance_px(shape) - margin_px) / 4, 0, 1)
+    small = (shape[1] // 4, shape[0] // 4)
+    hole = (cv2.resize(cover, small) > 0.02).astype(np.uint8)
+    filled = cv2.inpaint(cv2.resize(pixels, small), hole, 3, cv2.INPAINT_TELEA)
+    fill = cv2.resize(filled, (shape[1], shape[0])).astype(np.float32)
+    fill *= 1 + 0.35 * smooth_noise(shape, 3, rng) + 0.2 * smooth_noise(shape, 20, rng)
+    return np.clip(cover * fill + (1 - cover) * pixels, 0, 255).astype(np.uint8)
+
+
+def _shuffle_tiles(pixels: GreyImage, rng: np.random.Generator) -> GreyImage:
+    rows, columns = 4, 6
+    height, width = pixels.shape[0] // rows, pixels.shape[1] // columns
+    result = pixels.copy()
+    for place, origin in enumerate(rng.permutation(rows * columns)):
+        to_y, to_x = place // columns * height, place % columns * width
+        from_y, from_x = origin // columns * height, origin % columns * width
+        tile = pixels[from_y : from_y + height, from_x : from_x + width]
+        result[to_y : to_y + height, to_x : to_x + width] = tile
+    return result
+
+
+def _background(pixels: GreyImage, head: Ellipse) -> GreyImage:
+    """The largest strip beside the head, stretched to the whole raster."""
+    height, width = pixels.shape
+    left, top, right, bottom = (round(edge) for edge in head.bounding_box_px())
+    strips = [
+        pixels[:, : max(0, left)],
+        pixels[:, min(width, right) :],
+        pixels[: max(0, top)],
+        pixels[min(height, bottom) :],
+    ]
+    return np.asarray(cv2.resize(max(strips, key=np.size), (width, height)), np.uint8)
+
+
+def _random_view(shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
+    """Affine map: zoom, stretch, turn, mirror and shift around the centre."""
+    height, width = shape[:2]
+    wide = rng.random() < 0.1
+    turn_rad = rng.uniform(-math.pi, math.pi) if wide else rng.normal(0, math.radians(14))
+    zoom = math.exp(rng.uniform(math.log(0.7), math.log(1.35)))
+    stretch = math.exp(rng.normal(0, 0.06))
+    mirror_x = -1.0 if rng.random() < 0.5 else 1.0
+    mirror_y = -1.0 if rng.random() < 0.15 else 1.0
+    cos, sin = math.cos(turn_rad), math.sin(turn_rad)
+    linear = np.array([[cos, -sin], [sin, cos]]) @ np.diag(
+        [zoom * stretch * mirror_x, zoom / stretch * mirror_y]
+    )
+    center = np.array([(width - 1) / 2, (height - 1) / 2])
+    shift = rng.normal(0, 0.06, 2) * [width, height]
+    return np.column_stack([linear, center + shift - linear @ center])
+
+
+def _warp(sample: Sample, affine: FloatArray) -> Sample:
+    pixels, head = sample
+    size = (pixels.shape[1], pixels.shape[0])
+    moved = cv2.warpAffine(pixels, affine, size, flags=cv2.INTER_LINEAR)
+    return np.asarray(moved, np.uint8), None if head is None else head.transformed(affine)
+
+
+def _appearance(pixels: GreyImage, rng: np.random.Generator) -> GreyImage:
+    shape = (pixels.shape[0], pixels.shape[1])
+    grey = pixels.astype(np.float32) / 255
+    if rng.random() < 0.15:
+        factor = rng.uniform(1.5, 3.5)
+        small = cv2.resize(grey, None, fx=1 / factor, fy=1 / factor, interpolation=cv2.INTER_AREA)
+        grey = cv2.resize(small, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
+    if rng.random() < 0.2:
+        grey = cv2.GaussianBlur(grey, (0, 0), rng.uniform(0.5, 2.0))
+    if rng.random() < 0.8:
+        grey = grey ** math.exp(rng.normal(0, 0.3))
+        grey = grey * math.exp(rng.normal(0, 0.25)) + rng.normal(0, 0.03)
+    if rng.random() < 0.4:
+        grey = grey * np.exp(0.35 * smooth_noise(shape, shape[1] / rng.uniform(1.5, 5), rng))
+    if rng.random() < 0.25:
+        grey = _shadow(grey, rng)
+    if rng.random() < 0.3:
+        grain = smooth_noise(shape, rng.uniform(1, 3), rng)
+        grey = grey * (1 + rng.uniform(0.05, 0.3) * grain)
+    if rng.random() < 0.2:
+        grey = grey + rng.uniform(0.01, 0.06) * rng.standard_normal(shape, np.float32)
+    result: GreyImage = np.clip(255 * grey, 0, 255).astype(np.uint8)
+    if rng.random() < 0.25:
+        result = _overlay(result, rng)
+    if rng.random() < 0.15:
+        result = _frame_sector(result, rng)
+    if rng.random() < 0.1:
+        quality = int(rng.integers(20, 70))
+        coded = cv2.imencode(".jpg", result, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        result = np.asarray(cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE), np.uint8)
+    return result
+
+
+def _shadow(grey: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """A dark wedge from above, as behind bone."""
+    height, width = grey.shape
+    middle_px, half_px = rng.uniform(0, width), rng.uniform(0.02, 0.12) * width
+    lean = rng.normal(0, 0.3)
+    y_px, x_px = np.mgrid[0:height, 0:width].astype(np.float32)
+    across = np.abs(x_px - middle_px - lean * y_px) / (half_px * (0.5 + y_px / height))
+    depth = np.clip((y_px / height - rng.uniform(-0.3, 0.6)) * 5, 0, 1)
+    return np.asarray(grey * (1 - rng.uniform(0.4, 0.95) * np.exp(-(across**4)) * depth))
+
+
+def _overlay(pixels: GreyImage, rng: np.random.Generator) -> GreyImage:
+    """Burned-in text, caliper crosses with dotted lines, grey bars and black boxes."""
+    height, width = pixels.shape
+    result = pixels.copy()
+
+    def anywhere() -> tuple[int, int]:
+        return int(rng.uniform(0, width)), int(rng.uniform(0, height))
+
+    def white() -> int:
+        return int(rng.integers(150, 256))
+
+    for _ in range(rng.integers(0, 4)):
+        text = "".join(rng.choice(list("0123456789 .:ABCDHLMPcmk"), rng.integers(3, 14)))
+        cv2.putText(result, text, anywhere(), cv2.FONT_HERSHEY_SIMPLEX, 0.35, white(), 1)
+    for _ in range(rng.integers(0, 3)):
+        start, end = np.array(anywhere()), np.array(anywhere())
+        for point in (start, end):
+            cv2.drawMarker(result, tuple(map(int, point)), white(), cv2.MARKER_CROSS, 7, 1)
+        for step in np.linspace(0, 1, 25):
+            x_px, y_px = (start + step * (end - start)).astype(int)
+            result[min(y_px, height - 1), min(x_px, width - 1)] = white()
+    if rng.random() < 0.3:
+        bar = np.linspace(255, 0, int(height * 0.4)).astype(np.uint8)[:, None]
+        result[5 : 5 + len(bar), 3:8] = bar
+    for _ in range(rng.integers(0, 3)):
+        corner_x, corner_y = rng.choice([0, 1]), rng.choice([0, 1])
+        box_w, box_h = int(rng.uniform(0.05, 0.25) * width), int(rng.uniform(0.05, 0.2) * height)
+        x_px, y_px = corner_x * (width - box_w), corner_y * (height - box_h)
+        result[y_px : y_px + box_h, x_px : x_px + box_w] = 0
+    return result
+
+
+def _frame_sector(pixels: GreyImage, rng: np.random.Generator) -> GreyImage:
+    """Black outside a fan or a rectangle: another probe, or an interface around the image."""
+    height, width = pixels.shape
+    y_px, x_px = np.mgrid[0:height, 0:width].astype(np.float32)
+    if rng.random() < 0.5:
+        apex_px = rng.uniform(0.2, 1.0) * height
+        angle_rad = np.arctan2(x_px - width / 2, y_px + apex_px)
+        keep = np.abs(angle_rad) < rng.uniform(0.5, 0.9)
+    else:
+        margin_x, margin_y = rng.uniform(0, 0.15) * width, rng.uniform(0, 0.12) * height
+        keep = (x_px > margin_x) & (x_px < width - margin_x)
+        keep &= (y_px > margin_y) & (y_px < height - margin_y)
+    return np.where(keep, pixels, np.uint8(0))

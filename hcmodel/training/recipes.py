@@ -1,0 +1,52 @@
+"""The two ways to train that this project knows, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from hcmodel.training.augment import Sample, flip_left_right, other_scanner
+from hcmodel.unet import UNetConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All that decides a training besides its data."""
+
+    name: str
+    network: UNetConfig
+    augment: Callable[[Sample, np.random.Generator], Sample]
+    loss: str
+    epochs: int
+    batch_size: int = 8
+    learning_rate: float = 1e-3
+    cosine: bool = False
+    ema_momentum: float | None = None
+    side_outputs: int = 0
+
+
+NOTEBOOK = Recipe(
+    name="notebook",
+    network=UNetConfig(input_height=256, input_width=256, width=16, depth=4),
+    augment=flip_left_right,
+    loss="binary_crossentropy",
+    epochs=20,
+)
+
+HC18 = Recipe(
+    name="hc18",
+    network=UNetConfig(
+        input_height=256, input_width=384, width=16, depth=4, stem_stride=2, keep_aspect=True
+    ),
+    augment=other_scanner,
+    loss="bce_dice",
+    epochs=45,
+    learning_rate=1.5e-3,
+    cosine=True,
+    ema_momentum=0.995,
+    side_outputs=2,
+)
+
+RECIPES = {recipe.name: recipe for recipe in (NOTEBOOK, HC18)}

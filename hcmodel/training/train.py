@@ -1,0 +1,186 @@
+"""Trains a recipe on a folder, resumes where it stopped, and writes weights with their card.
+
+On two CPU cores recipe ``hc18`` takes about 45 minutes for one fold of HC18's 799 images and
+should reach a mean HC error below 2 mm on exams it has not seen.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from hcmodel.geometry import Ellipse
+from hcmodel.preprocess import prepare, to_tensor
+from hcmodel.training.augment import Sample
+from hcmodel.training.hc18 import LabelledImage, TrainingDataError, read_grey, read_truth
+from hcmodel.training.losses import bce_dice
+from hcmodel.training.recipes import Recipe
+from hcmodel.unet import get_unet
+
+SEED = 18
+CHECKPOINT = "checkpoint.keras"
+LOG = "log.csv"
+
+
+class Samples(keras.utils.PyDataset):
+    """Batches of ``(B, H, W, 1)`` images and the masks of every output, augmented or plain."""
+
+    def __init__(self, samples: list[Sample], recipe: Recipe, *, augmented: bool) -> None:
+        super().__init__(workers=2, use_multiprocessing=False, max_queue_size=8)
+        self._samples = samples
+        self._recipe = recipe
+        self._augmented = augmented
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return math.ceil(len(self._samples) / self._recipe.batch_size)
+
+    def __getitem__(
+        self, step: int
+    ) -> tuple[NDArray[np.float32], tuple[NDArray[np.float32], ...]]:
+        size = self._recipe.batch_size
+        order = np.arange(len(self._samples))
+        if self._augmented:
+            order = np.random.default_rng([SEED, self.epoch]).permutation(len(order))
+        chosen = [self._draw(int(index)) for index in order[step * size : (step + 1) * size]]
+        images = to_tensor(np.stack([pixels for pixels, _ in chosen]))
+        return images, self._masks([head for _, head in chosen])
+
+    def _draw(self, index: int) -> Sample:
+        if not self._augmented:
+            return self._samples[index]
+        rng = np.random.default_rng([SEED, self.epoch, index])
+        return self._recipe.augment(self._samples[index], rng)
+
+    def _masks(self, heads: list[Ellipse | None]) -> tuple[NDArray[np.float32], ...]:
+        network = self._recipe.network
+        full = (network.input_height, network.input_width)
+        empty = np.zeros(full, np.float32)
+        masks = np.stack([empty if head is None else head.coverage(full) for head in heads])
+        outputs = [masks[..., None]]
+        for level in range(1, self._recipe.side_outputs + 1):
+            factor = network.stem_stride * 2**level
+            height, width = full[0] // factor, full[1] // factor
+            blocks = masks.reshape(len(masks), height, factor, width, factor)
+            outputs.append(blocks.mean(axis=(2, 4))[..., None])
+        return tuple(outputs)
+
+
+class _Checkpoint(keras.callbacks.Callback):
+    """Keeps the last finished epoch on disk, whole or not at all."""
+
+    def __init__(self, folder: Path, data: Samples) -> None:
+        super().__init__()
+        self._folder = folder
+        self._data = data
+
+    def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
+        self._data.epoch = epoch
+
+    def on_epoch_end(self, epoch: int, logs: object = None) -> None:
+        fresh = self._folder / f"next-{CHECKPOINT}"
+        self.model.save(fresh)
+        os.replace(fresh, self._folder / CHECKPOINT)
+
+
+def load_samples(images: Sequence[LabelledImage], recipe: Recipe) -> list[Sample]:
+    """Images on the network's raster with their truth moved there.
+
+    Raises ``TrainingDataError`` that names every file which cannot be used.
+    """
+    shape = (recipe.network.input_height, recipe.network.input_width)
+    samples: list[Sample] = []
+    faults = []
+    for image in images:
+        try:
+            truth = read_truth(image)
+            ready = prepare(
+                read_grey(image.image_path), shape, keep_aspect=recipe.network.keep_aspect
+            )
+        except TrainingDataError as error:
+            faults.append(str(error))
+            continue
+        samples.append((ready.pixels, truth.transformed(ready.to_network)))
+    if faults:
+        raise TrainingDataError("cannot train on this folder:\n  " + "\n  ".join(faults))
+    return samples
+
+
+def train(
+    training: Sequence[LabelledImage],
+    validation: Sequence[LabelledImage],
+    recipe: Recipe,
+    folder: Path,
+) -> keras.Model:
+    """Trains to the recipe's last epoch, from ``folder``'s checkpoint where there is one.
+
+    Returns the network as it is shipped: averaged weights, one output, no optimiser.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    keras.utils.set_random_seed(SEED)
+    data = Samples(load_samples(training, recipe), recipe, augmented=True)
+    held_out = Samples(load_samples(validation, recipe), recipe, augmented=False)
+    checkpoint = folder / CHECKPOINT
+    if checkpoint.exists():
+        model = keras.models.load_model(checkpoint)
+    else:
+        model = _compiled(recipe, len(data))
+    done = int(model.optimizer.iterations) // len(data)
+    if done < recipe.epochs:
+        callbacks = [
+            _Checkpoint(folder, data),
+            keras.callbacks.CSVLogger(str(folder / LOG), append=done > 0),
+        ]
+        data.epoch = done
+        model.fit(
+            data,
+            validation_data=held_out if len(validation) else None,
+            initial_epoch=done,
+            epochs=recipe.epochs,
+            callbacks=callbacks,
+            verbose=1 if sys.stderr.isatty() else 2,
+        )
+    model.optimizer.finalize_variable_values(model.trainable_variables)
+    shipped = get_unet(recipe.network)
+    for layer in shipped.layers:
+        layer.set_weights(_twin(model, shipped, layer).get_weights())
+    return shipped
+
+
+def _twin(trained: keras.Model, shipped: keras.Model, layer: keras.Layer) -> keras.Layer:
+    """The trained layer that stands where ``layer`` stands in the shipped network."""
+    main = [each for each in trained.layers if not each.name.startswith("side_")]
+    return main[shipped.layers.index(layer)]
+
+
+def _compiled(recipe: Recipe, steps: int) -> keras.Model:
+    model = get_unet(recipe.network, recipe.side_outputs)
+    rate: float | keras.optimizers.schedules.LearningRateSchedule = recipe.learning_rate
+    if recipe.cosine:
+        rate = keras.optimizers.schedules.CosineDecay(
+            initial_learning_rate=recipe.learning_rate / 20,
+            warmup_target=recipe.learning_rate,
+            warmup_steps=2 * steps,
+            decay_steps=(recipe.epochs - 2) * steps,
+            alpha=0.01,
+        )
+    optimizer = keras.optimizers.Adam(
+        rate, use_ema=recipe.ema_momentum is not None, ema_momentum=recipe.ema_momentum or 0.99
+    )
+    loss = bce_dice if recipe.loss == "bce_dice" else recipe.loss
+    outputs = 1 + recipe.side_outputs
+    model.compile(
+        optimizer,
+        loss=[loss] * outputs,
+        loss_weights=[1.0] + [0.3] * recipe.side_outputs,
+        metrics=[["accuracy"]] + [[] for _ in range(recipe.side_outputs)],
+    )
+    return model

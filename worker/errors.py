@@ -1,0 +1,137 @@
+"""Every way in which this product says no.
+
+    HcBatchError
+    ├── ScanRejected         the file's fault: stored with its code, its neighbours go on
+    │   └── one class per code, below
+    ├── OperatorError        a person's mistake: stop and say what to fix
+    │   └── one class per code, below
+    └── ServiceUnavailable   database or broker out of reach: wait, or try again later
+
+A class's docstring is its message: the cause in the first line, then the remedy. ``code`` is
+stable: it is stored, counted and documented. Messages hold no name, number or date of a patient.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import ClassVar
+
+
+class HcBatchError(Exception):
+    """Something went wrong."""
+
+    code: ClassVar[str] = "unexpected"
+
+    def __init__(self, detail: str = "") -> None:
+        self.detail = detail
+        cause, _, remedy = (inspect.getdoc(type(self)) or "").partition("\n\n")
+        cause = cause.rstrip(".") + (f": {detail}" if detail else "")
+        super().__init__(f"{cause}. {' '.join(remedy.split())}".strip())
+
+
+class ScanRejected(HcBatchError):
+    """The file cannot be measured.
+
+    Look at the file with a viewer.
+    """
+
+    code = "rejected"
+
+
+class FileMissing(ScanRejected):
+    """The file is not there.
+
+    Put it back, or submit the folder again.
+    """
+
+    code = "file-missing"
+
+
+class FileEmpty(ScanRejected):
+    """The file is empty.
+
+    Export or copy it again.
+    """
+
+    code = "file-empty"
+
+
+class FileUnreadable(ScanRejected):
+    """The file cannot be opened.
+
+    Give the worker's user the right to read it.
+    """
+
+    code = "file-unreadable"
+
+
+class NotAnImage(ScanRejected):
+    """The file is neither DICOM nor PNG, JPEG or TIFF.
+
+    Submit images only.
+    """
+
+    code = "not-an-image"
+
+
+class FileDamaged(ScanRejected):
+    """The file is cut short or damaged.
+
+    Export or copy it again.
+    """
+
+    code = "file-damaged"
+
+
+class NoPixelData(ScanRejected):
+    """The DICOM file holds no pixels.
+
+    Export the image itself, not its report or its header.
+    """
+
+    code = "no-pixel-data"
+
+
+class TooLarge(ScanRejected):
+    """The image is larger than this worker opens.
+
+    Export it at its original size; the limits are in the README.
+    """
+
+    code = "too-large"
+
+
+class SpacingUnknown(ScanRejected):
+    """The file does not tell the size of a pixel.
+
+    Give it with --pixel-size, --pixel-sizes or a sidecar, from the scanner's own scale.
+    """
+
+    code = "spacing-unknown"
+
+
+class NoHead(ScanRejected):
+    """No fetal head was found.
+
+    Look at the image; submit one in the standard plane for HC.
+    """
+
+    code = "no-head"
+
+
+class OperatorError(HcBatchError):
+    """The command cannot be carried out.
+
+    Read the message, mend it, and type the command again.
+    """
+
+    code = "usage"
+
+
+class ServiceUnavailable(HcBatchError):
+    """A service is out of reach.
+
+    Start it, or correct its address.
+    """
+
+    code = "service-unavailable"

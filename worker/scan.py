@@ -1,0 +1,60 @@
+"""What is read from a file: grey pixels, and the places in them whose scale is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hcmodel.geometry import Spacing
+
+SPACING_US_REGION = "us-region"
+SPACING_PIXEL_SPACING = "pixel-spacing"
+SPACING_MANUAL = "manual"
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Pixels from ``left, top`` up to but not including ``right, bottom``."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A part of the raster with one scale, where a head may lie.
+
+    ``spacing`` is ``None`` where the file tells no scale. ``index`` counts in
+    SequenceOfUltrasoundRegions from 0; ``delta_x``, ``delta_y`` are that item's raw deltas in cm.
+    """
+
+    box: Box
+    spacing: Spacing | None
+    spacing_source: str | None
+    index: int | None = None
+    delta_x: float | None = None
+    delta_y: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """One frame of one file, in memory.
+
+    ``pixels``: ``(rows, columns)`` uint8, grey, black is 0. ``regions``: at least one; candidates
+    among which the head decides. ``flags``: doubts about the file itself, such as an implausible
+    spacing. ``decoder``: the name of what decoded the pixels.
+    """
+
+    pixels: NDArray[np.uint8] = field(repr=False)
+    regions: tuple[Region, ...]
+    frame: int
+    frames: int
+    decoder: str
+    sha256: str
+    sop_instance_uid: str | None = None
+    study_instance_uid: str | None = None
+    flags: tuple[str, ...] = ()
