@@ -83,7 +83,9 @@ def _labelled(folder: Path) -> list[LabelledImage]:
 
 @command.command()
 @folder_argument
-@click.option("--recipe", type=click.Choice(["hc18", "notebook"]), default="hc18", show_default=True)
+@click.option(
+    "--recipe", type=click.Choice(["hc18", "notebook"]), default="hc18", show_default=True
+)
 @click.option(
     "--out",
     "target",
@@ -112,7 +114,9 @@ def train(
     validation = [image for index, image in enumerate(images) if index in held_out]
     part = "all" if all_images else f"fold{fold}"
     target = target or Path("runs") / f"{recipe}-{part}"
-    click.echo(f"{len(training)} images to train, {len(validation)} held out, in {target}", err=True)
+    click.echo(
+        f"{len(training)} images to train, {len(validation)} held out, in {target}", err=True
+    )
     # Keras takes 4 to 5 s to import: only training pays for it.
     from hcmodel.training.recipes import RECIPES
     from hcmodel.training.train import train as train_network
@@ -158,7 +162,7 @@ def evaluate(folder: Path, weights: Path | None, all_images: bool, write_card: b
     _print_report(cases)
     if write_card:
         overall, *groups = figures(cases)
-        noted = {"unseen images": overall.images, "refused": overall.refused}
+        noted: dict[str, object] = {"unseen images": overall.images, "refused": overall.refused}
         noted |= {f"ADF mm, {group.group}": _rounded(group.adf_mm) for group in (overall, *groups)}
         noted |= {"DF mm": _rounded(overall.df_mm), "DSC %": _rounded(overall.dsc_percent)}
         noted |= {"HD mm": _rounded(overall.hd_mm), "flagged": overall.flagged}

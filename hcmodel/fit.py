@@ -21,6 +21,9 @@ BORDER_PX = 1.5
 MIN_LINE_SHARE = 0.25
 """A level line shorter than this share of the longest is not part of the skull."""
 
+MAX_DEPTH_SHARE = 0.03
+"""Of the head's size: a level line that lies deeper below its convex hull is a notch or a gap."""
+
 
 @dataclass(frozen=True, slots=True)
 class HeadFit:
@@ -50,9 +53,11 @@ def fit_head(probability: NDArray[np.float32], prepared: Prepared) -> HeadFit | 
     areas = np.array([_area_px(line) for line in lines])
     if areas.max() < MIN_AREA_SHARE * probability.size:
         return None
-    kept = [line for line, n in zip(lines, lengths, strict=True) if n >= MIN_LINE_SHARE * max(lengths)]
+    kept = [
+        line for line, n in zip(lines, lengths, strict=True) if n >= MIN_LINE_SHARE * max(lengths)
+    ]
     points_px = np.concatenate(kept)
-    free = ~_at_border(points_px, prepared)
+    free = ~_at_border(points_px, prepared) & _on_hull(points_px)
     if free.sum() < MIN_POINTS:
         return None
     on_network = fit_points(points_px[free])
@@ -66,7 +71,7 @@ def fit_head(probability: NDArray[np.float32], prepared: Prepared) -> HeadFit | 
     return HeadFit(
         ellipse=ellipse,
         residual=_residual(on_network, points_px[free]),
-        border_share=float(1 - free.mean()),
+        border_share=float(_at_border(points_px, prepared).mean()),
         main_share=float(areas.max() / areas.sum()),
         agreement=float(2 * (inside * probability).sum() / (inside.sum() + probability.sum())),
         sharpness=_sharpness(on_network, probability),
@@ -89,13 +94,13 @@ def fit_points(points_px: FloatArray) -> Ellipse | None:
     angle_rad = np.deg2rad(angle_deg)
     cos, sin = np.cos(angle_rad), np.sin(angle_rad)
     axes = np.array([[cos, -sin], [sin, cos]]) @ np.diag([first_px / 2, second_px / 2])
-    return Ellipse.from_matrix(middle + [x_px, y_px], axes)
+    return Ellipse.from_matrix(middle + np.array([x_px, y_px]), axes)
 
 
 def _level_lines(probability: NDArray[np.float32]) -> list[FloatArray]:
     """Outer level lines ``(N, 2)`` x, y in px, sub-pixel, closed along the raster's border."""
     padded = np.pad(probability, 1)
-    lines = contourpy.contour_generator(z=padded, name="serial").lines(LEVEL)
+    lines: list[FloatArray] = contourpy.contour_generator(z=padded, name="serial").lines(LEVEL)  # type: ignore[assignment]
     return [line[:-1] - 1 for line in lines if len(line) > MIN_POINTS and _signed_area(line) > 0]
 
 
@@ -113,6 +118,18 @@ def _at_border(points_px: FloatArray, prepared: Prepared) -> NDArray[np.bool_]:
     corners = _apply(prepared.to_network, np.array([[-0.5, -0.5], [columns - 0.5, rows - 0.5]]))
     low, high = corners[0] + BORDER_PX, corners[1] - BORDER_PX
     return np.asarray(((points_px < low) | (points_px > high)).any(axis=1))
+
+
+def _on_hull(points_px: FloatArray) -> NDArray[np.bool_]:
+    """Points near the convex hull: a head is convex, so notches and gaps are not its outline."""
+    hull = cv2.convexHull(points_px.astype(np.float32))[:, 0].astype(np.float64)
+    along = np.roll(hull, -1, axis=0) - hull
+    along /= np.linalg.norm(along, axis=1, keepdims=True)
+    inward = np.stack([-along[:, 1], along[:, 0]], axis=1)
+    # Below a convex hull, the nearest edge's line is as near as the hull itself.
+    depth_px = np.abs(points_px @ inward.T - np.sum(hull * inward, axis=1)).min(axis=1)
+    size_px = np.sqrt(cv2.contourArea(hull.astype(np.float32)))
+    return np.asarray(depth_px < MAX_DEPTH_SHARE * size_px)
 
 
 def _apply(affine: FloatArray, points_px: FloatArray) -> FloatArray:

@@ -5,6 +5,8 @@ The flags are part of the product's contract: a row with any of them is ``flagge
 
 from __future__ import annotations
 
+import math
+
 from hcmodel.fit import HeadFit
 
 CUT_BY_BORDER = "cut-by-border"
@@ -26,7 +28,7 @@ MIN_CONFIDENCE_OF_A_HEAD = 0.55
 
 def confidence(fit: HeadFit) -> float:
     """0 to 1: how well map, ellipse and level line agree, and how decided the network is."""
-    return fit.agreement * max(0.0, 1 - 4 * fit.residual) * fit.sharpness**0.5
+    return fit.agreement * max(0.0, 1 - 4 * fit.residual) * math.sqrt(fit.sharpness)
 
 
 def is_head(fit: HeadFit) -> bool:

@@ -214,9 +214,7 @@ def _in_raster(head: Measurement, region: Region) -> Measurement:
     return replace(head, ellipse=ellipse)
 
 
-def _other_heads(
-    heads: list[tuple[Region, Measurement]], chosen: Measurement
-) -> tuple[str, ...]:
+def _other_heads(heads: list[tuple[Region, Measurement]], chosen: Measurement) -> tuple[str, ...]:
     """A flag where another region shows a head elsewhere, not the same one again."""
     for _, other in heads:
         apart_px = other.ellipse.center_px - chosen.ellipse.center_px

@@ -36,6 +36,7 @@ class LabelledImage:
 
     @property
     def name(self) -> str:
+        """The image's file name."""
         return self.image_path.name
 
     @property
@@ -122,9 +123,7 @@ def ellipse_of_annotation(annotation: NDArray[np.uint8]) -> Ellipse:
     0.8 mm in HC18). Raises ``ValueError`` where there is no ellipse.
     """
     marked = annotation > 127
-    closed = cv2.findContours(
-        marked.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
-    )[0]
+    closed = cv2.findContours(marked.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0]
     outer = max(closed, key=len, default=None)
     if outer is None or len(outer) < 20:
         raise ValueError("no outline and no mask found")

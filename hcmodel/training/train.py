@@ -44,9 +44,7 @@ class Samples(keras.utils.PyDataset):
     def __len__(self) -> int:
         return math.ceil(len(self._samples) / self._recipe.batch_size)
 
-    def __getitem__(
-        self, step: int
-    ) -> tuple[NDArray[np.float32], tuple[NDArray[np.float32], ...]]:
+    def __getitem__(self, step: int) -> tuple[NDArray[np.float32], tuple[NDArray[np.float32], ...]]:
         size = self._recipe.batch_size
         order = np.arange(len(self._samples))
         if self._augmented:
