@@ -198,3 +198,21 @@ class BrokerUnreachable(ServiceUnavailable):
     """
 
     code = "broker-unreachable"
+
+
+class ModelMismatch(OperatorError):
+    """The network's weights cannot be trusted.
+
+    Install the package again, or point HC_WEIGHTS at weights with their own card.
+    """
+
+    code = "model-mismatch"
+
+
+class TrainingDataUnusable(OperatorError):
+    """The training folder cannot be used.
+
+    Mend the files named, or give another folder.
+    """
+
+    code = "training-data-unusable"

@@ -16,6 +16,7 @@ from hcmodel.geometry import Ellipse, FloatArray
 from hcmodel.phantom import draw_phantom, random_head, smooth_noise
 
 GreyImage = NDArray[np.uint8]
+FloatImage = NDArray[np.float32]
 Sample = tuple[GreyImage, Ellipse | None]
 
 PHANTOM_SHARE = 0.05
@@ -126,27 +127,11 @@ def _warp(sample: Sample, affine: FloatArray) -> Sample:
 
 
 def _appearance(pixels: GreyImage, rng: np.random.Generator) -> GreyImage:
-    shape = (pixels.shape[0], pixels.shape[1])
-    grey = pixels.astype(np.float32) / 255
-    if rng.random() < 0.15:
-        factor = rng.uniform(1.5, 3.5)
-        small = cv2.resize(grey, None, fx=1 / factor, fy=1 / factor, interpolation=cv2.INTER_AREA)
-        grey = cv2.resize(small, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
-    if rng.random() < 0.2:
-        grey = cv2.GaussianBlur(grey, (0, 0), rng.uniform(0.5, 2.0))
-    if rng.random() < 0.8:
-        grey = grey ** math.exp(rng.normal(0, 0.3))
-        grey = grey * math.exp(rng.normal(0, 0.25)) + rng.normal(0, 0.03)
-    if rng.random() < 0.4:
-        grey = grey * np.exp(0.35 * smooth_noise(shape, shape[1] / rng.uniform(1.5, 5), rng))
+    grey = _blurred(pixels.astype(np.float32) / np.float32(255), rng)
+    grey = _lit(grey, rng)
     if rng.random() < 0.25:
         grey = _shadow(grey, rng)
-    if rng.random() < 0.3:
-        grain = smooth_noise(shape, rng.uniform(1, 3), rng)
-        grey = grey * (1 + rng.uniform(0.05, 0.3) * grain)
-    if rng.random() < 0.2:
-        grey = grey + rng.uniform(0.01, 0.06) * rng.standard_normal(shape, np.float32)
-    result: GreyImage = np.clip(255 * grey, 0, 255).astype(np.uint8)
+    result: GreyImage = np.clip(255 * _noisy(grey, rng), 0, 255).astype(np.uint8)
     if rng.random() < 0.25:
         result = _overlay(result, rng)
     if rng.random() < 0.15:
@@ -158,7 +143,41 @@ def _appearance(pixels: GreyImage, rng: np.random.Generator) -> GreyImage:
     return result
 
 
-def _shadow(grey: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+def _blurred(grey: FloatImage, rng: np.random.Generator) -> FloatImage:
+    """A coarser raster or a wider beam."""
+    size = (grey.shape[1], grey.shape[0])
+    if rng.random() < 0.15:
+        factor = rng.uniform(1.5, 3.5)
+        small = cv2.resize(grey, None, fx=1 / factor, fy=1 / factor, interpolation=cv2.INTER_AREA)
+        grey = np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_LINEAR), np.float32)
+    if rng.random() < 0.2:
+        grey = np.asarray(cv2.GaussianBlur(grey, (0, 0), rng.uniform(0.5, 2.0)), np.float32)
+    return grey
+
+
+def _lit(grey: FloatImage, rng: np.random.Generator) -> FloatImage:
+    """Gamma, gain and offset, and gain that varies over the image."""
+    shape = (grey.shape[0], grey.shape[1])
+    if rng.random() < 0.8:
+        grey = grey ** math.exp(rng.normal(0, 0.3))
+        grey = grey * math.exp(rng.normal(0, 0.25)) + rng.normal(0, 0.03)
+    if rng.random() < 0.4:
+        grey = grey * np.exp(0.35 * smooth_noise(shape, shape[1] / rng.uniform(1.5, 5), rng))
+    return np.asarray(grey, np.float32)
+
+
+def _noisy(grey: FloatImage, rng: np.random.Generator) -> FloatImage:
+    """Speckle that scales with the echo, and noise that does not."""
+    shape = (grey.shape[0], grey.shape[1])
+    if rng.random() < 0.3:
+        grain = smooth_noise(shape, rng.uniform(1, 3), rng)
+        grey = grey * (1 + rng.uniform(0.05, 0.3) * grain)
+    if rng.random() < 0.2:
+        grey = grey + rng.uniform(0.01, 0.06) * rng.standard_normal(shape, np.float32)
+    return np.asarray(grey, np.float32)
+
+
+def _shadow(grey: FloatImage, rng: np.random.Generator) -> FloatImage:
     """A dark wedge from above, as behind bone."""
     height, width = grey.shape
     middle_px, half_px = rng.uniform(0, width), rng.uniform(0.02, 0.12) * width
@@ -166,7 +185,8 @@ def _shadow(grey: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.f
     y_px, x_px = np.mgrid[0:height, 0:width].astype(np.float32)
     across = np.abs(x_px - middle_px - lean * y_px) / (half_px * (0.5 + y_px / height))
     depth = np.clip((y_px / height - rng.uniform(-0.3, 0.6)) * 5, 0, 1)
-    return np.asarray(grey * (1 - rng.uniform(0.4, 0.95) * np.exp(-(across**4)) * depth))
+    dark = rng.uniform(0.4, 0.95) * np.exp(-(across**4)) * depth
+    return np.asarray(grey * (1 - dark), np.float32)
 
 
 def _overlay(pixels: GreyImage, rng: np.random.Generator) -> GreyImage:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hcmodel.training.augment import Sample, flip_left_right, other_scanner
-from hcmodel.unet import UNetConfig
+from hcmodel.unet_config import UNetConfig
 
 
 @dataclass(frozen=True, slots=True)
