@@ -128,6 +128,51 @@ class OperatorError(HcBatchError):
     code = "usage"
 
 
+class SettingInvalid(OperatorError):
+    """A setting has a value that cannot be used.
+
+    Correct or unset this environment variable.
+    """
+
+    code = "setting-invalid"
+
+
+class PathMissing(OperatorError):
+    """A given path does not exist.
+
+    Correct the path; nothing was submitted.
+    """
+
+    code = "path-missing"
+
+
+class PixelSizesInvalid(OperatorError):
+    """The table of pixel sizes cannot be used.
+
+    It needs the columns filename and 'pixel size(mm)', or filename, row_mm and column_mm.
+    """
+
+    code = "pixel-sizes-invalid"
+
+
+class BatchUnknown(OperatorError):
+    """There is no such batch.
+
+    See the batches with hc-batch status.
+    """
+
+    code = "batch-unknown"
+
+
+class SchemaOutdated(OperatorError):
+    """The database's tables do not belong to this version.
+
+    Older tables: run hc-batch db upgrade. Newer ones: install the version that made them.
+    """
+
+    code = "schema-outdated"
+
+
 class ServiceUnavailable(HcBatchError):
     """A service is out of reach.
 
@@ -135,6 +180,24 @@ class ServiceUnavailable(HcBatchError):
     """
 
     code = "service-unavailable"
+
+
+class DatabaseUnreachable(ServiceUnavailable):
+    """The database does not answer.
+
+    Start it, or correct HC_DATABASE_URL.
+    """
+
+    code = "database-unreachable"
+
+
+class BrokerUnreachable(ServiceUnavailable):
+    """Redis does not answer.
+
+    Start it, or correct HC_BROKER_URL; without that variable a private one is started.
+    """
+
+    code = "broker-unreachable"
 
 
 class ModelMismatch(OperatorError):
