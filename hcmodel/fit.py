@@ -19,7 +19,7 @@ MIN_AREA_SHARE = 0.004
 BORDER_PX = 1.5
 """Closer to the image's border than this, the level line is the border's and not the head's."""
 MIN_LINE_SHARE = 0.25
-"""A level line shorter than this share of the longest is not part of the skull."""
+"""A level line shorter than this share of the largest piece's is a speck."""
 
 MAX_DEPTH_SHARE = 0.03
 """Of the head's size: a level line that lies deeper below its convex hull is a notch or a gap."""
@@ -45,36 +45,42 @@ class HeadFit:
 
 
 def fit_head(probability: NDArray[np.float32], prepared: Prepared) -> HeadFit | None:
-    """Ellipse of the head in a ``(H, W)`` map of the network's raster; ``None`` without a head."""
-    lines = _level_lines(probability)
-    if not lines:
+    """Ellipse of the head in a ``(H, W)`` map of the network's raster; ``None`` without a head.
+
+    A skull may come in two arcs, and a second bright body may lie beside it: the largest piece
+    alone and all pieces together are both fitted, and the map decides between them.
+    """
+    pieces = sorted(_level_lines(probability), key=_area_px, reverse=True)
+    if not pieces or _area_px(pieces[0]) < MIN_AREA_SHARE * probability.size:
         return None
-    lengths = np.array([len(line) for line in lines])
-    areas = np.array([_area_px(line) for line in lines])
-    if areas.max() < MIN_AREA_SHARE * probability.size:
-        return None
-    kept = [
-        line for line, n in zip(lines, lengths, strict=True) if n >= MIN_LINE_SHARE * max(lengths)
-    ]
-    points_px = np.concatenate(kept)
-    free = ~_at_border(points_px, prepared) & _on_hull(points_px)
-    if free.sum() < MIN_POINTS:
-        return None
-    on_network = fit_points(points_px[free])
-    if on_network is None:
-        return None
-    original = _apply(prepared.to_original, points_px[free])
-    ellipse = fit_points(original)
+    long_enough = MIN_LINE_SHARE * len(pieces[0])
+    together = [piece for piece in pieces if len(piece) >= long_enough]
+    choices = [pieces[:1], together] if len(together) > 1 else [together]
+    fits = [_fit_pieces(choice, pieces, probability, prepared) for choice in choices]
+    found = [fit for fit in fits if fit is not None]
+    return max(found, key=lambda fit: fit.agreement, default=None)
+
+
+def _fit_pieces(
+    chosen: list[FloatArray],
+    pieces: list[FloatArray],
+    probability: NDArray[np.float32],
+    prepared: Prepared,
+) -> HeadFit | None:
+    points_px = np.concatenate(chosen)
+    at_border = _at_border(points_px, prepared)
+    skull_px = points_px[~at_border & _on_hull(points_px)]
+    ellipse = fit_points(skull_px) if len(skull_px) >= MIN_POINTS else None
     if ellipse is None:
         return None
-    inside = on_network.coverage((probability.shape[0], probability.shape[1]))
+    inside = ellipse.coverage((probability.shape[0], probability.shape[1]))
     return HeadFit(
-        ellipse=ellipse,
-        residual=_residual(on_network, points_px[free]),
-        border_share=float(_at_border(points_px, prepared).mean()),
-        main_share=float(areas.max() / areas.sum()),
+        ellipse=ellipse.transformed(prepared.to_original),
+        residual=_residual(ellipse, skull_px),
+        border_share=float(at_border.mean()),
+        main_share=_area_px(pieces[0]) / sum(map(_area_px, pieces)),
         agreement=float(2 * (inside * probability).sum() / (inside.sum() + probability.sum())),
-        sharpness=_sharpness(on_network, probability),
+        sharpness=_sharpness(ellipse, probability),
     )
 
 
