@@ -32,14 +32,23 @@ def flip_left_right(sample: Sample, rng: np.random.Generator) -> Sample:
 
 
 def other_scanner(sample: Sample, rng: np.random.Generator) -> Sample:
-    """One random variation: source, view, appearance, and what scanners draw over images."""
+    """One strong variation: source, view, appearance, and what scanners draw over images."""
+    return _vary(sample, rng, 1.0)
+
+
+def same_scanner(sample: Sample, rng: np.random.Generator) -> Sample:
+    """A mild one, for the last epochs: the same sources, near the images as they are."""
+    return _vary(sample, rng, 0.35)
+
+
+def _vary(sample: Sample, rng: np.random.Generator, strength: float) -> Sample:
     source = rng.random()
     if source < PHANTOM_SHARE:
         sample = _phantom(sample[0].shape, rng)
     elif source < PHANTOM_SHARE + NEGATIVE_SHARE:
         sample = without_head(sample, rng)
-    sample = _warp(sample, _random_view(sample[0].shape, rng))
-    return _appearance(sample[0], rng), sample[1]
+    sample = _warp(sample, _random_view(sample[0].shape, rng, strength))
+    return _appearance(sample[0], rng, strength), sample[1]
 
 
 def without_head(sample: Sample, rng: np.random.Generator) -> Sample:
@@ -101,21 +110,21 @@ def _background(pixels: GreyImage, head: Ellipse) -> GreyImage:
     return np.asarray(cv2.resize(max(strips, key=np.size), (width, height)), np.uint8)
 
 
-def _random_view(shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
+def _random_view(shape: tuple[int, ...], rng: np.random.Generator, strength: float) -> FloatArray:
     """Affine map: zoom, stretch, turn, mirror and shift around the centre."""
     height, width = shape[:2]
-    wide = rng.random() < 0.1
-    turn_rad = rng.uniform(-math.pi, math.pi) if wide else rng.normal(0, math.radians(14))
-    zoom = math.exp(rng.uniform(math.log(0.7), math.log(1.35)))
-    stretch = math.exp(rng.normal(0, 0.06))
+    wide = rng.random() < 0.1 * strength
+    turn_rad = rng.uniform(-math.pi, math.pi) if wide else rng.normal(0, 0.25 * strength)
+    zoom = math.exp(strength * rng.uniform(math.log(0.7), math.log(1.35)))
+    stretch = math.exp(rng.normal(0, 0.06 * strength))
     mirror_x = -1.0 if rng.random() < 0.5 else 1.0
-    mirror_y = -1.0 if rng.random() < 0.15 else 1.0
+    mirror_y = -1.0 if rng.random() < 0.15 * strength else 1.0
     cos, sin = math.cos(turn_rad), math.sin(turn_rad)
     linear = np.array([[cos, -sin], [sin, cos]]) @ np.diag(
         [zoom * stretch * mirror_x, zoom / stretch * mirror_y]
     )
     center = np.array([(width - 1) / 2, (height - 1) / 2])
-    shift = rng.normal(0, 0.06, 2) * [width, height]
+    shift = rng.normal(0, 0.06 * strength, 2) * [width, height]
     return np.column_stack([linear, center + shift - linear @ center])
 
 
@@ -126,17 +135,17 @@ def _warp(sample: Sample, affine: FloatArray) -> Sample:
     return np.asarray(moved, np.uint8), None if head is None else head.transformed(affine)
 
 
-def _appearance(pixels: GreyImage, rng: np.random.Generator) -> GreyImage:
-    grey = _blurred(pixels.astype(np.float32) / np.float32(255), rng)
-    grey = _lit(grey, rng)
-    if rng.random() < 0.25:
-        grey = _shadow(grey, rng)
-    result: GreyImage = np.clip(255 * _noisy(grey, rng), 0, 255).astype(np.uint8)
-    if rng.random() < 0.25:
+def _appearance(pixels: GreyImage, rng: np.random.Generator, strength: float) -> GreyImage:
+    grey = pixels.astype(np.float32) / np.float32(255)
+    for change, share in ((_blurred, 0.3), (_lit, 0.85), (_shadow, 0.25), (_noisy, 0.4)):
+        if rng.random() < share * strength:
+            grey = change(grey, rng)
+    result: GreyImage = np.clip(255 * grey, 0, 255).astype(np.uint8)
+    if rng.random() < 0.25 * strength:
         result = _overlay(result, rng)
-    if rng.random() < 0.15:
+    if rng.random() < 0.15 * strength:
         result = _frame_sector(result, rng)
-    if rng.random() < 0.1:
+    if rng.random() < 0.1 * strength:
         quality = int(rng.integers(20, 70))
         coded = cv2.imencode(".jpg", result, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
         result = np.asarray(cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE), np.uint8)
@@ -146,11 +155,11 @@ def _appearance(pixels: GreyImage, rng: np.random.Generator) -> GreyImage:
 def _blurred(grey: FloatImage, rng: np.random.Generator) -> FloatImage:
     """A coarser raster or a wider beam."""
     size = (grey.shape[1], grey.shape[0])
-    if rng.random() < 0.15:
+    if rng.random() < 0.5:
         factor = rng.uniform(1.5, 3.5)
         small = cv2.resize(grey, None, fx=1 / factor, fy=1 / factor, interpolation=cv2.INTER_AREA)
         grey = np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_LINEAR), np.float32)
-    if rng.random() < 0.2:
+    else:
         grey = np.asarray(cv2.GaussianBlur(grey, (0, 0), rng.uniform(0.5, 2.0)), np.float32)
     return grey
 
@@ -158,23 +167,21 @@ def _blurred(grey: FloatImage, rng: np.random.Generator) -> FloatImage:
 def _lit(grey: FloatImage, rng: np.random.Generator) -> FloatImage:
     """Gamma, gain and offset, and gain that varies over the image."""
     shape = (grey.shape[0], grey.shape[1])
-    if rng.random() < 0.8:
-        grey = grey ** math.exp(rng.normal(0, 0.3))
-        grey = grey * math.exp(rng.normal(0, 0.25)) + rng.normal(0, 0.03)
+    grey = grey ** math.exp(rng.normal(0, 0.3))
+    grey = grey * math.exp(rng.normal(0, 0.25)) + rng.normal(0, 0.03)
     if rng.random() < 0.4:
         grey = grey * np.exp(0.35 * smooth_noise(shape, shape[1] / rng.uniform(1.5, 5), rng))
     return np.asarray(grey, np.float32)
 
 
 def _noisy(grey: FloatImage, rng: np.random.Generator) -> FloatImage:
-    """Speckle that scales with the echo, and noise that does not."""
+    """Speckle that scales with the echo, or noise that does not."""
     shape = (grey.shape[0], grey.shape[1])
-    if rng.random() < 0.3:
+    if rng.random() < 0.6:
         grain = smooth_noise(shape, rng.uniform(1, 3), rng)
-        grey = grey * (1 + rng.uniform(0.05, 0.3) * grain)
-    if rng.random() < 0.2:
-        grey = grey + rng.uniform(0.01, 0.06) * rng.standard_normal(shape, np.float32)
-    return np.asarray(grey, np.float32)
+        return np.asarray(grey * (1 + rng.uniform(0.05, 0.3) * grain), np.float32)
+    noise = rng.uniform(0.01, 0.06) * rng.standard_normal(shape, np.float32)
+    return np.asarray(grey + noise, np.float32)
 
 
 def _shadow(grey: FloatImage, rng: np.random.Generator) -> FloatImage:

@@ -57,7 +57,9 @@ class Samples(keras.utils.PyDataset):
         if not self._augmented:
             return self._samples[index]
         rng = np.random.default_rng([SEED, self.epoch, index])
-        return self._recipe.augment(self._samples[index], rng)
+        late = self.epoch >= self._recipe.epochs - self._recipe.late_epochs
+        augment = self._recipe.late_augment if late else self._recipe.augment
+        return (augment or self._recipe.augment)(self._samples[index], rng)
 
     def _masks(self, heads: list[Ellipse | None]) -> tuple[NDArray[np.float32], ...]:
         network = self._recipe.network
