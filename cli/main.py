@@ -99,3 +99,7 @@ def _exit_code(error: HcBatchError) -> int:
     if isinstance(error, ServiceUnavailable):
         return EXIT_UNREACHABLE
     return EXIT_USAGE if isinstance(error, OperatorError) else EXIT_UNEXPECTED
+
+
+if __name__ == "__main__":
+    main()

@@ -50,3 +50,12 @@ def counts_line(counts: Mapping[Status, int], skipped: int = 0) -> str:
 def number(value: float | None, digits: int = 1) -> str:
     """A number for people; empty where unknown."""
     return "" if value is None else f"{value:.{digits}f}"
+
+
+def duration(seconds: float | None) -> str:
+    """``42 s``, ``7 min`` or ``3.5 h``; ``unknown time`` where it is."""
+    if seconds is None:
+        return "unknown time"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
