@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import importlib
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from worker.errors import HcBatchError, OperatorError, ServiceUnavailable
+from worker.result import Status
+
+if TYPE_CHECKING:
+    from worker.store.progress import Progress
 
 EXIT_OK = 0
 EXIT_UNEXPECTED = 1
@@ -93,6 +98,14 @@ def main() -> None:
         sys.stderr.close()  # the reader of our output has gone: nobody is left to tell
         code = EXIT_UNEXPECTED
     sys.exit(code or EXIT_OK)
+
+
+def exit_of(progress: Progress) -> int:
+    """The exit code of a batch that was followed to its end, or given up."""
+    if not progress.finished:
+        return EXIT_NOT_FINISHED
+    refused = progress.counts[Status.REJECTED] + progress.counts[Status.FAILED]
+    return EXIT_SOME_REFUSED if refused else EXIT_OK
 
 
 def _exit_code(error: HcBatchError) -> int:

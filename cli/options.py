@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,6 +10,8 @@ from typing import Any, TypeVar
 import click
 
 from hcmodel.geometry import Spacing
+from worker.intake.discover import Options
+from worker.reading import FramePolicy
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -70,6 +73,26 @@ _INPUT_OPTIONS = (
         help="Also look in folders within folders.",
     ),
 )
+
+
+def read_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Hands the input options to the command as one ``options``."""
+
+    @functools.wraps(command)
+    def wrapped(
+        pixel_size: Spacing | None,
+        pixel_sizes: Path | None,
+        frames: str,
+        recursive: bool,
+        **others: Any,
+    ) -> None:
+        try:
+            policy = FramePolicy.parse(frames)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="--frames") from error
+        command(options=Options(pixel_size, pixel_sizes, policy, recursive), **others)
+
+    return wrapped
 
 
 def input_options(command: Command) -> Command:

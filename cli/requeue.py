@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from cli.console import words
-from worker.intake.recover import publish_now
 from worker.result import Status
 from worker.settings import Settings
 from worker.store.recovery import REQUEUEABLE, requeue
