@@ -108,6 +108,4 @@ def insert_skipped(database: Database, batch_id: str, skipped: Sequence[NewSkip]
 def finish_intake(database: Database, batch_id: str) -> None:
     """All files of the request are in."""
     with database.writing() as connection:
-        connection.execute(
-            update(Batch).where(Batch.id == batch_id).values(intake_done_at=now())
-        )
+        connection.execute(update(Batch).where(Batch.id == batch_id).values(intake_done_at=now()))
