@@ -28,7 +28,9 @@ def test_the_same_seed_draws_the_same_image() -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_random_heads_lie_inside(seed: int) -> None:
-    left, top, right, bottom = random_head((270, 400), np.random.default_rng(seed)).bounding_box_px()
+    left, top, right, bottom = random_head(
+        (270, 400), np.random.default_rng(seed)
+    ).bounding_box_px()
     assert 0 <= left < right <= 400
     assert 0 <= top < bottom <= 270
 

@@ -85,19 +85,20 @@ def _claim(
     expired = and_(Scan.state == Status.RUNNING, Scan.lease_until < now())
     free = or_(Scan.state == Status.QUEUED, expired)
     tried = Scan.attempts == 0 if untried else Scan.attempts < MAX_ATTEMPTS
-    # Locked in one order and past what others hold: two claims never wait for each other.
-    ids = (
+    # Locked in one order and past what others hold: two claims never wait for each other. As a CTE
+    # it runs once; PostgreSQL may run a subquery again, past the limit.
+    chosen = (
         select(Scan.id)
         .where(*where, free, tried)
         .order_by(Scan.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
+        .cte("chosen")
     )
     with database.writing() as connection:
         rows = connection.execute(
             update(Scan)
-            # The condition stands again outside: PostgreSQL may run the inner select on older rows.
-            .where(Scan.id.in_(ids.scalar_subquery()), free, tried)
+            .where(Scan.id.in_(select(chosen.c.id)))
             .values(
                 state=Status.RUNNING,
                 attempts=Scan.attempts + 1,
@@ -197,10 +198,11 @@ def free(database: Database, where: Sequence[ColumnElement[bool]], because: HcBa
             select(Scan.id)
             .where(Scan.state == Status.RUNNING, *where)
             .with_for_update(skip_locked=True)
+            .cte("held")
         )
         rows = connection.execute(
             update(Scan)
-            .where(Scan.id.in_(held.scalar_subquery()), Scan.state == Status.RUNNING, *where)
+            .where(Scan.id.in_(select(held.c.id)))
             .values(
                 **_NOBODYS,
                 state=case((spent, Status.FAILED), else_=Status.QUEUED),

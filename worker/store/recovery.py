@@ -62,10 +62,11 @@ def take_unpublished(database: Database, *, list_empty: bool, grace_s: float) ->
             .order_by(Scan.id)
             .limit(_ROUND)
             .with_for_update(of=Scan, skip_locked=True)
+            .cte("due")
         )
         taken = connection.scalars(
             update(Scan)
-            .where(Scan.id.in_(due.scalar_subquery()), Scan.state == Status.QUEUED)
+            .where(Scan.id.in_(select(due.c.id)))
             .values(published_at=now())
             .returning(Scan.id)
         )
