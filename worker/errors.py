@@ -112,6 +112,15 @@ class SpacingUnknown(ScanRejected):
     code = "spacing-unknown"
 
 
+class SidecarInvalid(ScanRejected):
+    """The JSON file beside the image gives no usable pixel size.
+
+    Write {"pixel_size_mm": 0.15} or {"row_mm": 0.15, "column_mm": 0.2} into it, or remove it.
+    """
+
+    code = "sidecar-invalid"
+
+
 class NoHead(ScanRejected):
     """No fetal head was found.
 

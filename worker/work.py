@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from billiard.exceptions import SoftTimeLimitExceeded
+
 from hcmodel.geometry import Spacing
-from worker.errors import HcBatchError, OperatorError, ServiceUnavailable
+from worker.errors import HcBatchError, OperatorError, ServiceUnavailable, TimeLimit
 from worker.owner import new_owner
 from worker.result import Status
 from worker.settings import Settings
@@ -143,6 +145,8 @@ def _blame(error: BaseException | None) -> HcBatchError | None:
         return None
     if not isinstance(error, Exception):
         return None  # an interrupt, or the end of the process
+    if isinstance(error, SoftTimeLimitExceeded):
+        return TimeLimit()
     return error if isinstance(error, HcBatchError) else HcBatchError(type(error).__name__)
 
 
