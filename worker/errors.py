@@ -3,6 +3,8 @@
     HcBatchError
     ├── ScanRejected         the file's fault: stored with its code, its neighbours go on
     │   └── one class per code, below
+    ├── ScanFailed           the work's fault: tried again, then stored with its code
+    │   └── one class per code, below
     ├── OperatorError        a person's mistake: stop and say what to fix
     │   └── one class per code, below
     └── ServiceUnavailable   database or broker out of reach: wait, or try again later
@@ -110,6 +112,15 @@ class SpacingUnknown(ScanRejected):
     code = "spacing-unknown"
 
 
+class SidecarInvalid(ScanRejected):
+    """The JSON file beside the image gives no usable pixel size.
+
+    Write {"pixel_size_mm": 0.15} or {"row_mm": 0.15, "column_mm": 0.2} into it, or remove it.
+    """
+
+    code = "sidecar-invalid"
+
+
 class NoHead(ScanRejected):
     """No fetal head was found.
 
@@ -117,6 +128,33 @@ class NoHead(ScanRejected):
     """
 
     code = "no-head"
+
+
+class ScanFailed(HcBatchError):
+    """The measuring of the file failed.
+
+    Send the file's kind and the worker's log to the maintainers; requeue the batch after a mend.
+    """
+
+    code = "failed"
+
+
+class CrashedWorker(ScanFailed):
+    """The process that measured this file died each time.
+
+    Look at the file with a viewer; export it again, then requeue the batch.
+    """
+
+    code = "crashed-worker"
+
+
+class TimeLimit(ScanFailed):
+    """Measuring this file takes longer than a worker may.
+
+    Submit fewer frames of it, or raise HC_CHUNK_LIMIT_S.
+    """
+
+    code = "time-limit"
 
 
 class OperatorError(HcBatchError):

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 from platformdirs import user_data_dir
 
+from hcmodel.card import SHIPPED
+from hcmodel.gestation import FORMULAS, HADLOCK_1984
 from worker.errors import SettingInvalid
-
-GA_FORMULAS = ("hadlock-1984", "intergrowth-2016")
 
 _DATABASE_DRIVERS = {
     "sqlite": "sqlite",
@@ -41,9 +41,9 @@ class Settings:
     data_dir: Path
     database_url: str
     broker_url: str | None = None
-    weights: Path | None = None
+    weights: Path = SHIPPED
     data_roots: tuple[Path, ...] = ()
-    ga_formula: str = GA_FORMULAS[0]
+    ga_formula: str = HADLOCK_1984
     chunk_size: int = 32
     lease_s: float = 60.0
     reconcile_s: float = 10.0
@@ -60,9 +60,9 @@ class Settings:
             data_dir=data_dir,
             database_url=_read(env, "HC_DATABASE_URL", _database_url, default_url),
             broker_url=_read(env, "HC_BROKER_URL", _broker_url, None),
-            weights=_read(env, "HC_WEIGHTS", _file, None),
+            weights=_read(env, "HC_WEIGHTS", _file, SHIPPED),
             data_roots=_read(env, "HC_DATA_ROOTS", _directories, ()),
-            ga_formula=_read(env, "HC_GA_FORMULA", _one_of(*GA_FORMULAS), GA_FORMULAS[0]),
+            ga_formula=_read(env, "HC_GA_FORMULA", _one_of(*FORMULAS), HADLOCK_1984),
             chunk_size=_read(env, "HC_CHUNK_SIZE", _count(1, 1000), 32),
             lease_s=_read(env, "HC_LEASE_S", _seconds(1, 86400), 60.0),
             reconcile_s=_read(env, "HC_RECONCILE_S", _seconds(0.1, 3600), 10.0),

@@ -105,6 +105,19 @@ def insert_skipped(database: Database, batch_id: str, skipped: Sequence[NewSkip]
         connection.execute(database.insert_new(SkippedFile), rows)
 
 
+def known_versions(
+    database: Database, batch_id: str, sources: Sequence[str]
+) -> set[tuple[str, str]]:
+    """Source and version of those scans that the batch holds already."""
+    with database.reading() as connection:
+        rows = connection.execute(
+            select(Scan.source, Scan.version)
+            .where(Scan.batch_id == batch_id, Scan.source.in_(sources))
+            .distinct()
+        )
+        return {(source, version) for source, version in rows}
+
+
 def finish_intake(database: Database, batch_id: str) -> None:
     """All files of the request are in."""
     with database.writing() as connection:

@@ -51,8 +51,9 @@ class Database:
 
     def insert_new(self, table: type[Base]) -> postgresql.Insert | sqlite.Insert:
         """An INSERT that leaves rows alone that are there already."""
-        dialect = postgresql if self.engine.dialect.name == "postgresql" else sqlite
-        return dialect.insert(table).on_conflict_do_nothing()
+        if self.engine.dialect.name == "postgresql":
+            return postgresql.insert(table).on_conflict_do_nothing()
+        return sqlite.insert(table).on_conflict_do_nothing()
 
     def close(self) -> None:
         """Gives all connections back."""
@@ -106,7 +107,7 @@ def _first_line(error: SQLAlchemyError) -> str:
 
 def _configure_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
     # Python's driver would begin transactions by itself, and too late to be IMMEDIATE.
-    connection.isolation_level = None  # type: ignore[attr-defined]
+    connection.isolation_level = None
     cursor = connection.cursor()
     # The timeout comes first: the change to WAL needs the file for itself.
     cursor.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")

@@ -1,0 +1,35 @@
+"""The worker: takes messages, measures, and keeps ledger and broker in step."""
+
+from __future__ import annotations
+
+import os
+import platform
+
+from worker import broker
+from worker.app import create_app
+from worker.intake.recover import reconciling
+from worker.settings import Settings
+from worker.store.session import open_database
+
+
+def serve(settings: Settings, concurrency: int = 1) -> int:
+    """Works until stopped by a signal; returns the exit code.
+
+    ``concurrency``: processes with a network each; one per GPU.
+    """
+    with (
+        broker.serving(settings) as broker_url,
+        open_database(settings) as database,
+        reconciling(database, settings, broker_url),
+    ):
+        worker = create_app(settings, broker_url).Worker(
+            # Several workers of one machine need names of their own.
+            hostname=f"hc-{os.getpid()}@{platform.node()}",
+            concurrency=concurrency,
+            loglevel=settings.log_level,
+            # Workers need not know each other; both cost connections and start-up time.
+            without_gossip=True,
+            without_mingle=True,
+        )
+        worker.start()
+        return worker.exitcode or 0
