@@ -51,7 +51,7 @@ def command(folder: Path) -> None:
     words.print(f"{len(samples)} samples written to {folder}; starting a worker")
     with _worker(environment, state), open_database(settings) as database:
         options = Options(pixel_sizes=folder / PIXEL_SIZES)
-        submission = submit(settings, database, [folder], options)
+        submission = submit(settings, [folder], options)
         done = follow(database, submission.batch, LIMIT_S)
         rows = {Path(row.source).name: row for row in select_rows(database, Filter())}
     if not done.finished:

@@ -16,7 +16,7 @@ from worker.reading import FramePolicy
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class PixelSize(click.ParamType):
+class PixelSize(click.ParamType[Spacing]):
     """``MM`` or ``ROW,COLUMN`` in millimetres."""
 
     name = "MM"

@@ -13,6 +13,8 @@ from worker.intake.discover import Options
 from worker.intake.watch import WatchOptions, watch
 from worker.settings import Settings
 
+DEFAULTS = WatchOptions()
+
 
 @click.command()
 @click.argument(
@@ -23,7 +25,7 @@ from worker.settings import Settings
 @click.option(
     "--interval",
     type=click.FloatRange(min=0.1),
-    default=WatchOptions.interval_s,
+    default=DEFAULTS.interval_s,
     show_default=True,
     metavar="S",
     help="Seconds between two looks at the folder.",
@@ -31,7 +33,7 @@ from worker.settings import Settings
 @click.option(
     "--settle",
     type=click.FloatRange(min=0),
-    default=WatchOptions.settle_s,
+    default=DEFAULTS.settle_s,
     show_default=True,
     metavar="S",
     help="Seconds for which a file must not change before it is taken.",

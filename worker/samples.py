@@ -61,6 +61,20 @@ def write_samples(folder: Path) -> list[Sample]:
     return samples
 
 
+def write_series(folder: Path, count: int, seed: int) -> list[Path]:
+    """``count`` different DICOM phantoms, for measurements of speed and for tests."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for number in range(count):
+        rng = np.random.default_rng([SEED, seed, number])
+        spacing = Spacing(0.2, 0.2)
+        name = f"series{seed}-{number:05}.dcm"
+        phantom = _Phantom(name, rng.uniform(120, 300), spacing, "", rng.uniform(-0.4, 0.4))
+        paths.append(folder / name)
+        _write_dicom(paths[-1], draw_phantom(RASTER, _head(phantom, rng), rng), (0, 0), phantom)
+    return paths
+
+
 def _write_phantom(folder: Path, number: int, phantom: _Phantom) -> Sample:
     rng = np.random.default_rng([SEED, number])
     head = None if phantom.hc_mm is None else _head(phantom, rng)
