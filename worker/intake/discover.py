@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hcmodel.geometry import Spacing
-from worker.errors import OperatorError, PathMissing, ScanRejected
+from worker.errors import PathMissing, ScanRejected
 from worker.intake.pixel_sizes import PixelSizes, read_table, sidecar_of
 from worker.reading import FramePolicy, Skip, classify, frame_indices
 from worker.store.batches import NewScan, NewSkip
+
+
+FIRST = FramePolicy("first")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class Options:
 
     pixel_size: Spacing | None = None
     pixel_sizes: Path | None = None
-    frames: str = "first"
+    frames: FramePolicy = FIRST
     recursive: bool = True
 
 
@@ -38,10 +41,6 @@ class Request:
     @classmethod
     def of(cls, paths: Iterable[Path], options: Options) -> Request:
         """Raises an ``OperatorError`` before anything is inserted."""
-        try:
-            frames = FramePolicy.parse(options.frames)
-        except ValueError as error:
-            raise OperatorError(str(error)) from error
         absolute = tuple(Path(os.path.abspath(path)) for path in paths)
         for path in absolute:
             if not path.exists():
@@ -49,7 +48,7 @@ class Request:
         table = {} if options.pixel_sizes is None else read_table(options.pixel_sizes)
         size = options.pixel_size
         for_all = None if size is None else (size.row_mm, size.column_mm)
-        return cls(absolute, frames, options.recursive, PixelSizes(for_all, table))
+        return cls(absolute, options.frames, options.recursive, PixelSizes(for_all, table))
 
     @property
     def key(self) -> str:
