@@ -15,7 +15,6 @@ from worker.intake.pixel_sizes import PixelSizes, read_table, sidecar_of
 from worker.reading import FramePolicy, Skip, classify, frame_indices
 from worker.store.batches import NewScan, NewSkip
 
-
 FIRST = FramePolicy("first")
 
 
