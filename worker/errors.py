@@ -3,7 +3,7 @@
     HcBatchError
     ├── ScanRejected         the file's fault: stored with its code, its neighbours go on
     │   └── one class per code, below
-    ├── ScanFailed           the work's fault: tried again, then stored with its code
+    ├── ScanFailed           this try's fault, perhaps: worth another, then stored with its code
     │   └── one class per code, below
     ├── OperatorError        a person's mistake: stop and say what to fix
     │   └── one class per code, below
@@ -121,6 +121,132 @@ class SidecarInvalid(ScanRejected):
     code = "sidecar-invalid"
 
 
+class NotAFile(ScanRejected):
+    """This is no regular file but a folder, a pipe or a device.
+
+    Submit files, or the folder that holds them.
+    """
+
+    code = "not-a-file"
+
+
+class OutsideRoots(ScanRejected):
+    """The file lies outside the folders that may be read, or a link leads out of them.
+
+    Put it into one of them, or add its folder to HC_DATA_ROOTS.
+    """
+
+    code = "outside-roots"
+
+
+class NoSuchFrame(ScanRejected):
+    """The file has fewer frames than that.
+
+    Submit it again, so that its frames are counted anew.
+    """
+
+    code = "no-such-frame"
+
+
+class UnsupportedTransferSyntax(ScanRejected):
+    """The DICOM file is compressed in a way that is not read here.
+
+    Export it as uncompressed, JPEG, JPEG 2000, JPEG-LS or RLE.
+    """
+
+    code = "unsupported-transfer-syntax"
+
+
+class UnsupportedPixels(ScanRejected):
+    """The pixels are stored in a form that is not read here.
+
+    Export the image with 8 or 16 bits, as grey, RGB, YBR_FULL or palette.
+    """
+
+    code = "unsupported-pixels"
+
+
+class DecoderMissing(ScanRejected):
+    """The decoder for this compression is not installed.
+
+    Install it on the worker, then requeue: pip install 'hc-batch[jpeg-lossless]'
+    """
+
+    code = "decoder-missing"
+
+
+class SizeConflict(ScanRejected):
+    """The compressed image has another size than the file's tags say, so its scale is unsure.
+
+    Export it again from the scanner.
+    """
+
+    code = "size-conflict"
+
+
+class EnhancedUsVolume(ScanRejected):
+    """The file holds a 3D volume, not an image of one plane.
+
+    Export the measuring plane as an ultrasound image.
+    """
+
+    code = "enhanced-us-volume"
+
+
+class RegionOutsideImage(ScanRejected):
+    """A calibrated region leaves the image: it was cropped or resampled, and its scale is wrong.
+
+    Export the original from the scanner, or give the pixel size with --pixel-size.
+    """
+
+    code = "region-outside-image"
+
+
+class NoSpatialRegion(ScanRejected):
+    """None of the file's ultrasound regions is a calibrated 2D image.
+
+    Submit a B-mode image, or give the pixel size with --pixel-size.
+    """
+
+    code = "no-spatial-region"
+
+
+class HeadOutsideRegion(ScanRejected):
+    """The head does not lie inside one calibrated region.
+
+    Submit an image with the whole head in one pane, or give the pixel size with --pixel-size.
+    """
+
+    code = "head-outside-region"
+
+
+class AmbiguousRegions(ScanRejected):
+    """The head lies in several calibrated regions whose scales differ.
+
+    Give the pixel size with --pixel-size, from the scanner's own scale.
+    """
+
+    code = "ambiguous-regions"
+
+
+class SpacingConflict(ScanRejected):
+    """PixelSpacing and the ultrasound region tell different scales.
+
+    Export the original from the scanner, or give the pixel size with --pixel-size.
+    """
+
+    code = "spacing-conflict"
+
+
+class Uncalibrated(ScanRejected):
+    """PixelSpacing stands in the file, but nothing says that it holds for the anatomy.
+
+    Export an ultrasound image instead of a capture, or give the size with --pixel-size.
+    """
+
+    code = "uncalibrated"
+
+
 class NoHead(ScanRejected):
     """No fetal head was found.
 
@@ -131,18 +257,18 @@ class NoHead(ScanRejected):
 
 
 class ScanFailed(HcBatchError):
-    """The measuring of the file failed.
+    """The file could not be measured this time.
 
-    Send the file's kind and the worker's log to the maintainers; requeue the batch after a mend.
+    Try it once more with requeue; if it fails again, look at the file with a viewer.
     """
 
     code = "failed"
 
 
 class CrashedWorker(ScanFailed):
-    """The process that measured this file died each time.
+    """The process that read this file died of it.
 
-    Look at the file with a viewer; export it again, then requeue the batch.
+    Export the file again; if another viewer opens it, report it with its code.
     """
 
     code = "crashed-worker"
@@ -155,6 +281,15 @@ class TimeLimit(ScanFailed):
     """
 
     code = "time-limit"
+
+
+class DecodeTimeout(ScanFailed):
+    """Reading the file took too long.
+
+    Requeue it when the machine or the network drive is less busy, or export it again.
+    """
+
+    code = "decode-timeout"
 
 
 class OperatorError(HcBatchError):

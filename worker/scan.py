@@ -30,6 +30,8 @@ class Region:
 
     ``spacing`` is ``None`` where the file tells no scale. ``index`` counts in
     SequenceOfUltrasoundRegions from 0; ``delta_x``, ``delta_y`` are that item's raw deltas in cm.
+    ``flags``: doubts about this region's scale, such as an implausible spacing. ``contradicted``:
+    the file's PixelSpacing tells another scale, so no head may be measured here.
     """
 
     box: Box
@@ -38,6 +40,8 @@ class Region:
     index: int | None = None
     delta_x: float | None = None
     delta_y: float | None = None
+    flags: tuple[str, ...] = ()
+    contradicted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +49,8 @@ class Scan:
     """One frame of one file, in memory.
 
     ``pixels``: ``(rows, columns)`` uint8, grey, black is 0. ``regions``: at least one; candidates
-    among which the head decides. ``flags``: doubts about the file itself, such as an implausible
-    spacing. ``decoder``: the name of what decoded the pixels.
+    among which the head decides. ``flags``: doubts about the file as a whole; those about a scale
+    stand with its region. ``decoder``: the name of what decoded the pixels.
     """
 
     pixels: NDArray[np.uint8] = field(repr=False)
@@ -57,4 +61,5 @@ class Scan:
     sha256: str
     sop_instance_uid: str | None = None
     study_instance_uid: str | None = None
+    series_instance_uid: str | None = None
     flags: tuple[str, ...] = ()

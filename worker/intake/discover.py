@@ -15,6 +15,8 @@ from worker.intake.pixel_sizes import PixelSizes, read_table, sidecar_of
 from worker.reading import FramePolicy, Skip, classify, frame_indices
 from worker.store.batches import NewScan, NewSkip
 
+FIRST = FramePolicy("first")
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -22,7 +24,7 @@ class Options:
 
     pixel_size: Spacing | None = None
     pixel_sizes: Path | None = None
-    frames: FramePolicy = FramePolicy("first")
+    frames: FramePolicy = FIRST
     recursive: bool = True
 
 
@@ -37,7 +39,7 @@ class Request:
 
     @classmethod
     def of(cls, paths: Iterable[Path], options: Options) -> Request:
-        """Raises ``PathMissing`` or ``PixelSizesInvalid`` before anything is inserted."""
+        """Raises an ``OperatorError`` before anything is inserted."""
         absolute = tuple(Path(os.path.abspath(path)) for path in paths)
         for path in absolute:
             if not path.exists():

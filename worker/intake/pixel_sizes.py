@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from worker.errors import PixelSizesInvalid, SidecarInvalid
 
@@ -91,7 +92,7 @@ def _read_sidecar(path: Path) -> SizeMm | None:
         raise SidecarInvalid(str(error)) from error
 
 
-def _size_mm(row: float | str, column: float | str) -> SizeMm:
+def _size_mm(row: Any, column: Any) -> SizeMm:
     size_mm = float(row), float(column)
     if not all(math.isfinite(each) and each > 0 for each in size_mm):
         raise ValueError(f"{size_mm} is no pixel size in mm")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from worker.broker import Embedded
 from worker.errors import ServiceUnavailable
-from worker.intake.publish import Publisher
+from worker.intake.publish import Publisher, reachable_publisher
 from worker.owner import is_known_dead
 from worker.settings import Settings
 from worker.store.recovery import free_dead, free_expired, present_owners, take_unpublished
@@ -46,6 +46,12 @@ def publish_due(database: Database, publisher: Publisher, settings: Settings) ->
         publisher.publish(ids)
         published += len(ids)
     return published
+
+
+def publish_now(database: Database, settings: Settings) -> int:
+    """Publishes what is due at once, where a broker runs; else the next worker does it."""
+    with reachable_publisher(settings) as publisher:
+        return 0 if publisher is None else publish_due(database, publisher, settings)
 
 
 @contextmanager

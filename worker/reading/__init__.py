@@ -1,0 +1,49 @@
+"""Files in, ``Scan`` out: the only room that knows DICOM and image formats.
+
+``classify`` and ``frame_indices`` are for whoever walks a folder: they look at headers only, with
+no library. ``read`` decodes; give it hostile files only inside ``worker.reading.isolated``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hcmodel.geometry import Spacing
+from worker.errors import NotAnImage
+from worker.reading.frames import FramePolicy, frame_indices
+from worker.reading.kinds import Kind, Skip, classify, kind_of
+from worker.reading.source import open_source, resolve_inside
+from worker.scan import Scan
+
+__all__ = [
+    "FramePolicy",
+    "Kind",
+    "Skip",
+    "classify",
+    "frame_indices",
+    "read",
+    "resolve_inside",
+]
+
+
+def read(
+    path: Path, frame: int = 0, manual: Spacing | None = None, *, roots: Sequence[Path] = ()
+) -> Scan:
+    """Reads one frame of one file: grey pixels, and the regions where a head may lie.
+
+    ``manual`` is a person's pixel size and overrides the file's. Raises a ``ScanRejected`` by
+    name, and before it decodes pixels wherever the header already tells.
+    """
+    # pydicom takes longer to import than `hc-batch submit` may take to answer.
+    from worker.reading.damage import silence
+    from worker.reading.dicom import read_dicom
+    from worker.reading.raster import read_raster
+
+    with silence(), open_source(path, roots) as source:
+        kind = kind_of(source.file)
+        if kind is Kind.DICOM:
+            return read_dicom(source, frame, manual)
+        if isinstance(kind, Kind):
+            return read_raster(source, kind, frame, manual)
+        raise NotAnImage(f"it looks like {kind.reason}")

@@ -1,0 +1,200 @@
+"""One pinned decoder per transfer syntax.
+
+Decoders differ by up to 20 grey levels on the same file, so none stands in for another: what the
+pinned one cannot read is refused. Each takes one frame's bytes and gives ``Decoded``.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jpeg_ls
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from rle.utils import decode_pixel_data
+
+from worker.errors import (
+    DecoderMissing,
+    FileDamaged,
+    SizeConflict,
+    UnsupportedPixels,
+    UnsupportedTransferSyntax,
+)
+from worker.reading import streams
+from worker.reading.damage import refusing_damage
+from worker.reading.elements import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from worker.reading.form import Decoded, Form, Words
+
+_JPEG_BASELINE, _JPEG_EXTENDED = "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"
+_JPEG_LOSSLESS, _JPEG_LOSSLESS_SV1 = "1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"
+_JPEG_LS, _JPEG_LS_NEAR = "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"
+_JPEG_2000_LOSSLESS, _JPEG_2000 = "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91"
+_RLE = "1.2.840.10008.1.2.5"
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """A decoder by name; ``decode`` is ``None`` where the frame lies open in the file."""
+
+    name: str
+    decode: Callable[[bytes, Form, str], Decoded] | None = None
+
+
+def codec_for(transfer_syntax: str) -> Codec:
+    """The one decoder for this transfer syntax."""
+    codec = _CODECS.get(transfer_syntax)
+    if codec is None:
+        name = _REFUSED.get(transfer_syntax, "")
+        raise UnsupportedTransferSyntax(name)
+    return codec
+
+
+def _jpeg(data: bytes, form: Form, _: str) -> Decoded:
+    """8-bit JPEG; of a colour image only the luma is decoded, as the stream holds it."""
+    stream = streams.jpeg(data)
+    form.check_size(stream)
+    if stream.precision != 8:
+        raise UnsupportedPixels(f"a JPEG image of {stream.precision} bits")
+    image = _open(data, "JPEG")
+    is_ybr = form.is_ybr if stream.is_ybr is None else stream.is_ybr
+    with refusing_damage("its JPEG data"):
+        if form.samples == 1:
+            return Decoded(_array(image), bits=8)
+        if is_ybr or stream.is_ybr is not None:
+            image.draft("L", None)
+            return Decoded(_array(image.convert("L")), bits=8, is_luma=True)
+        # No marker tells the colours, so libjpeg takes them for YCbCr and hands them through.
+        image.draft("YCbCr", None)
+        return Decoded(_array(image), bits=8)
+
+
+def _jpeg_2000(data: bytes, form: Form, _: str) -> Decoded:
+    stream = streams.jpeg2000(data)
+    form.check_size(stream)
+    depth = 8 if stream.precision <= 8 else 16
+    if stream.precision > (16 if form.samples == 1 else 8):
+        raise UnsupportedPixels(f"a JPEG 2000 image of {stream.precision} bits")
+    image = _open(data, "JPEG2000")
+    with refusing_damage("its JPEG 2000 data"):
+        scaled = _array(image).astype(np.int32)
+    # Pillow moves signed values up by half the range, and fewer bits to the top.
+    values = scaled >> (depth - stream.precision)
+    if stream.is_signed:
+        values -= 1 << (stream.precision - 1)
+    # Negative values wrap round to the words that an uncompressed file would hold.
+    return Decoded(
+        values.astype(np.uint16), form.stored, is_rgb=form.photometric in ("YBR_RCT", "YBR_ICT")
+    )
+
+
+def _jpeg_ls(data: bytes, form: Form, _: str) -> Decoded:
+    form.check_size(streams.jpeg(data))
+    with refusing_damage("its JPEG-LS data"):
+        raw, info = jpeg_ls.decode_pixel_data(data)
+        planar = info["components"] > 1 and info["interleave_mode"] == 0
+        depth = 8 if info["bits_per_sample"] <= 8 else 16
+    return Decoded(form.shaped(bytes(raw), depth, planar=planar), form.stored)
+
+
+def _run_lengths(data: bytes, form: Form, _: str) -> Decoded:
+    segments = streams.rle_segments(data)
+    if segments != form.samples * form.allocated // 8:
+        raise SizeConflict(f"{segments} RLE segments")
+    with refusing_damage("its RLE data"):
+        raw = decode_pixel_data(
+            data,
+            version=2,
+            rows=form.rows,
+            columns=form.columns,
+            bits_allocated=form.allocated,
+        )
+    words = form.shaped(bytes(raw), form.allocated, planar=True)
+    return Decoded(form.aligned(words), form.stored)
+
+
+def _jpeg_lossless(data: bytes, form: Form, transfer_syntax: str) -> Decoded:
+    try:
+        import gdcm
+    except ImportError:
+        raise DecoderMissing from None
+    stream = streams.jpeg(data)
+    form.check_size(stream)
+    depth = 8 if stream.precision <= 8 else 16
+    fragment = gdcm.Fragment()
+    fragment.SetByteStringValue(data)
+    fragments = gdcm.SequenceOfFragments.New()
+    fragments.AddFragment(fragment)
+    element = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
+    element.SetValue(fragments.__ref__())
+    image = gdcm.Image()
+    image.SetNumberOfDimensions(2)
+    image.SetDimensions((form.columns, form.rows, 1))
+    image.SetDataElement(element)
+    colours = gdcm.PhotometricInterpretation.GetPIType(form.photometric)
+    image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(colours))
+    syntax = gdcm.TransferSyntax.GetTSType(transfer_syntax)
+    image.SetTransferSyntax(gdcm.TransferSyntax(syntax))
+    image.SetPixelFormat(
+        gdcm.PixelFormat(form.samples, depth, stream.precision, stream.precision - 1, 0)
+    )
+    with refusing_damage("its JPEG data"):
+        # GDCM's wrapper gives bytes as text, and nothing where it failed.
+        raw = image.GetBuffer().encode("utf-8", "surrogateescape")
+    return Decoded(form.shaped(raw, depth, planar=False), form.stored)
+
+
+def _open(data: bytes, kind: str) -> Image.Image:
+    with refusing_damage(f"its {kind} data"):
+        return Image.open(io.BytesIO(data), formats=(kind,))
+
+
+def _array(image: Image.Image) -> Words:
+    values: NDArray[Any] = np.asarray(image)
+    if values.dtype not in (np.uint8, np.uint16) or values.ndim not in (2, 3):
+        raise FileDamaged("its image has an unknown form")
+    return values
+
+
+_CODECS = {
+    IMPLICIT_LITTLE: Codec("pydicom"),
+    EXPLICIT_LITTLE: Codec("pydicom"),
+    EXPLICIT_BIG: Codec("pydicom"),
+    DEFLATED: Codec("pydicom"),
+    _JPEG_BASELINE: Codec("pillow", _jpeg),
+    _JPEG_EXTENDED: Codec("pillow", _jpeg),
+    _JPEG_LOSSLESS: Codec("python-gdcm", _jpeg_lossless),
+    _JPEG_LOSSLESS_SV1: Codec("python-gdcm", _jpeg_lossless),
+    _JPEG_LS: Codec("pyjpegls", _jpeg_ls),
+    _JPEG_LS_NEAR: Codec("pyjpegls", _jpeg_ls),
+    _JPEG_2000_LOSSLESS: Codec("pillow", _jpeg_2000),
+    _JPEG_2000: Codec("pillow", _jpeg_2000),
+    _RLE: Codec("pylibjpeg-rle", _run_lengths),
+}
+
+_JPEG_XL = "JPEG XL"
+_REFUSED = {
+    "1.2.840.10008.1.2.4.100": "MPEG-2",
+    "1.2.840.10008.1.2.4.100.1": "MPEG-2",
+    "1.2.840.10008.1.2.4.101": "MPEG-2",
+    "1.2.840.10008.1.2.4.101.1": "MPEG-2",
+    "1.2.840.10008.1.2.4.102": "MPEG-4",
+    "1.2.840.10008.1.2.4.102.1": "MPEG-4",
+    "1.2.840.10008.1.2.4.103": "MPEG-4",
+    "1.2.840.10008.1.2.4.103.1": "MPEG-4",
+    "1.2.840.10008.1.2.4.104": "MPEG-4",
+    "1.2.840.10008.1.2.4.104.1": "MPEG-4",
+    "1.2.840.10008.1.2.4.105": "MPEG-4",
+    "1.2.840.10008.1.2.4.105.1": "MPEG-4",
+    "1.2.840.10008.1.2.4.106": "MPEG-4",
+    "1.2.840.10008.1.2.4.106.1": "MPEG-4",
+    "1.2.840.10008.1.2.4.107": "HEVC",
+    "1.2.840.10008.1.2.4.108": "HEVC",
+    "1.2.840.10008.1.2.4.110": "JPEG XL",
+    "1.2.840.10008.1.2.4.111": "JPEG XL",
+    "1.2.840.10008.1.2.4.112": "JPEG XL",
+    "1.2.840.10008.1.2.4.201": "High-Throughput JPEG 2000",
+}

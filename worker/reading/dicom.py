@@ -1,0 +1,233 @@
+"""DICOM to ``Scan``: the gate, the header, one frame by its pinned decoder, grey."""
+
+from __future__ import annotations
+
+import io
+import zlib
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.encaps import get_frame
+from pydicom.filereader import read_dataset
+from pydicom.tag import BaseTag, Tag
+
+from hcmodel.geometry import Spacing
+from worker.errors import (
+    EnhancedUsVolume,
+    FileDamaged,
+    NoPixelData,
+    NoSuchFrame,
+    TooLarge,
+    UnsupportedPixels,
+)
+from worker.reading import elements, form, grey, palette, spacing, tags
+from worker.reading.codecs import Codec, codec_for
+from worker.reading.damage import refusing_damage
+from worker.reading.form import Decoded, Form, Words
+from worker.reading.kinds import dicom_object
+from worker.reading.limits import MAX_INFLATED_BYTES
+from worker.reading.source import Source
+from worker.scan import Region, Scan
+
+_TAGS: list[BaseTag | int] = [
+    Tag(keyword)
+    for keyword in (
+        "SOPClassUID",
+        "SOPInstanceUID",
+        "StudyInstanceUID",
+        "SeriesInstanceUID",
+        "ExtendedOffsetTable",
+        "ExtendedOffsetTableLengths",
+        *form.TAGS,
+        *spacing.TAGS,
+        *grey.TAGS,
+        *palette.TAGS,
+    )
+]
+
+
+@dataclass(frozen=True, slots=True)
+class DicomImage:
+    """A DICOM image whose header passed the gate; no pixel of it was decoded."""
+
+    header: Dataset
+    file: BinaryIO
+    pixels: elements.Element
+    transfer_syntax: str
+    sop_class: str
+    form: Form
+    codec: Codec
+
+    def regions(self, manual: Spacing | None) -> tuple[Region, ...]:
+        """Phase one of the spacing rule."""
+        shape = (self.form.rows, self.form.columns)
+        return spacing.candidate_regions(self.header, self.sop_class, shape, manual)
+
+
+def open_image(source: Source) -> DicomImage:
+    """Everything before the pixels: what can be refused is refused here."""
+    meta = elements.read_meta(source.file, source.size_bytes)
+    other = dicom_object(meta.sop_class)
+    if other is not None:
+        raise NoPixelData(f"it is {other.reason}")
+    codec = codec_for(meta.transfer_syntax)
+    file, start, size_bytes = _dataset(source, meta)
+    pixels = None
+    for element in elements.walk(file, start, size_bytes, meta.transfer_syntax):
+        pixels = element
+    header = _header(file, start, meta.transfer_syntax)
+    sop_class = tags.uid(header, "SOPClassUID") or meta.sop_class
+    if sop_class == spacing.ENHANCED_US_VOLUME:
+        raise EnhancedUsVolume
+    if pixels is None or pixels.tag not in (elements.PIXEL_DATA, *elements.FLOAT_PIXEL_DATA):
+        raise NoPixelData
+    if pixels.tag != elements.PIXEL_DATA:
+        raise UnsupportedPixels("floating point")
+    return DicomImage(
+        header, file, pixels, meta.transfer_syntax, sop_class, form.read_form(header), codec
+    )
+
+
+def read_dicom(source: Source, frame: int, manual: Spacing | None) -> Scan:
+    """One frame of a DICOM file."""
+    image = open_image(source)
+    if not 0 <= frame < image.form.frames:
+        raise NoSuchFrame(f"frame {frame} of {image.form.frames}")
+    regions = image.regions(manual)
+    decoded = _decode(image, frame)
+    return Scan(
+        pixels=np.ascontiguousarray(_grey(image, decoded)),
+        regions=regions,
+        frame=frame,
+        frames=image.form.frames,
+        decoder=image.codec.name,
+        sha256=source.sha256(),
+        sop_instance_uid=tags.uid(image.header, "SOPInstanceUID"),
+        study_instance_uid=tags.uid(image.header, "StudyInstanceUID"),
+        series_instance_uid=tags.uid(image.header, "SeriesInstanceUID"),
+    )
+
+
+def _dataset(source: Source, meta: elements.Meta) -> tuple[BinaryIO, int, int]:
+    """Where the dataset lies: the file, its start and its end in it.
+
+    A deflated one is inflated as long as it stays within bounds: 2 MB can hold 4 GB of nothing.
+    """
+    if meta.transfer_syntax != elements.DEFLATED:
+        return source.file, meta.end, source.size_bytes
+    source.file.seek(meta.end)
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    with refusing_damage("its deflated data"):
+        data = inflater.decompress(source.file.read(), MAX_INFLATED_BYTES)
+    if inflater.unconsumed_tail:
+        raise TooLarge(f"more than {MAX_INFLATED_BYTES} bytes when inflated")
+    return io.BytesIO(data), 0, len(data)
+
+
+def _header(file: BinaryIO, start: int, transfer_syntax: str) -> Dataset:
+    file.seek(start)
+    with refusing_damage("its header"):
+        return read_dataset(
+            file,
+            is_implicit_VR=elements.is_implicit(file, start, transfer_syntax),
+            is_little_endian=transfer_syntax != elements.EXPLICIT_BIG,
+            stop_when=lambda tag, *_: tag >= 0x7FE00008 and tag <= elements.PIXEL_DATA,
+            specific_tags=_TAGS,
+        )
+
+
+def _decode(image: DicomImage, frame: int) -> Decoded:
+    if image.codec.decode is None:
+        return _native(image, frame)
+    data = _encapsulated(image, frame)
+    return image.codec.decode(data, image.form, image.transfer_syntax)
+
+
+def _native(image: DicomImage, frame: int) -> Decoded:
+    """Reads just this frame's bytes."""
+    layout, pixels = image.form, image.pixels
+    size_bytes = layout.frame_bytes
+    start = frame * size_bytes
+    if pixels.length is None or start + size_bytes > pixels.length:
+        raise FileDamaged("its pixel data is cut short")
+    # Words of 16 bits may be swapped; a frame of odd length begins or ends inside one.
+    first, last = start & ~1, (start + size_bytes + 1) & ~1
+    image.file.seek(pixels.offset + first)
+    raw = image.file.read(last - first).ljust(last - first, b"\0")
+    if image.transfer_syntax == elements.EXPLICIT_BIG and "OW" in (pixels.vr, _word_vr(layout)):
+        raw = np.frombuffer(raw, ">u2").astype("<u2").tobytes()
+    raw = raw[start - first :][:size_bytes]
+    if layout.photometric == "YBR_FULL_422":
+        return _subsampled(raw, layout)
+    words = layout.shaped(raw, layout.allocated, planar=layout.planar)
+    return Decoded(layout.aligned(words), layout.stored)
+
+
+def _word_vr(layout: Form) -> str:
+    return "OW" if layout.allocated == 16 else "OB"
+
+
+def _subsampled(raw: bytes, layout: Form) -> Decoded:
+    """Two luma samples, then their common colours (PS3.3 C.7.6.3.1.2)."""
+    if layout.columns % 2 or layout.allocated != 8:
+        raise UnsupportedPixels("YBR_FULL_422 of this size or depth")
+    luma = np.frombuffer(raw, np.uint8).reshape(-1, 4)[:, :2]
+    return Decoded(luma.reshape(layout.rows, layout.columns), bits=8, is_luma=True)
+
+
+def _encapsulated(image: DicomImage, frame: int) -> bytes:
+    """One frame's bytes, found by the offset tables or, without them, by its fragments."""
+    tables = (
+        tags.raw_bytes(image.header, "ExtendedOffsetTable"),
+        tags.raw_bytes(image.header, "ExtendedOffsetTableLengths"),
+    )
+    image.file.seek(image.pixels.offset)
+    with refusing_damage("its pixel data"):
+        return get_frame(
+            image.file,
+            frame,
+            number_of_frames=image.form.frames,
+            extended_offsets=tables if all(tables) else None,
+        )
+
+
+def _grey(image: DicomImage, decoded: Decoded) -> NDArray[np.uint8]:
+    words, bits = decoded.words, decoded.bits
+    if decoded.is_luma:
+        return _to_bytes(words, bits)
+    if words.ndim == 3 and image.form.is_ybr and not decoded.is_rgb:
+        return _to_bytes(words[..., 0], bits)
+    if words.ndim == 3:
+        return grey.luma(_to_bytes(words, bits))
+    return _one_sample(image, words, bits)
+
+
+def _one_sample(image: DicomImage, words: Words, bits: int) -> NDArray[np.uint8]:
+    """Looks each word up in a table of all values that it can have."""
+    words = words.astype(np.uint16)
+    signed = image.form.signed
+    sign, highest = 1 << (bits - 1), (1 << bits) - 1
+    if image.form.photometric == "PALETTE COLOR":
+        table = palette.read_palette(
+            image.header,
+            big_endian=image.transfer_syntax == elements.EXPLICIT_BIG,
+            signed=signed,
+        )
+        values = words.astype(np.int32)
+        return table.apply((values ^ sign) - sign if signed else values)
+    display = grey.read_display(image.header, image.form.photometric)
+    lowest = -sign if signed else 0
+    levels = display.levels(lowest, lowest + highest)
+    # Flipping the sign bit puts two's complement in order, the lowest value at 0.
+    entries = (words & highest) ^ sign if signed else np.minimum(words, highest)
+    return np.asarray(levels[entries])
+
+
+def _to_bytes(words: Words, bits: int) -> NDArray[np.uint8]:
+    """The upper 8 of ``bits``."""
+    if bits >= 8:
+        return (words >> (bits - 8)).astype(np.uint8)
+    return (words << (8 - bits)).astype(np.uint8)

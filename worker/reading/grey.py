@@ -1,0 +1,94 @@
+"""From stored pixel values to grey levels 0..255, black is 0.
+
+One rule serves every depth: the range that a pixel can have is cut into 256 equal bins. For 8 bits
+that is the identity, for more a shift to the right.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from pydicom.dataset import Dataset
+
+from worker.reading import tags
+
+TAGS = ("RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth", "VOILUTFunction")
+
+_LEVELS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A linear or sigmoid cut-out of the value range (PS3.3 C.11.2.1.2)."""
+
+    center: float
+    width: float
+    function: str
+
+    def apply(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Values as a share 0..1 of the window."""
+        if self.function == "SIGMOID":
+            return 1 / (1 + np.exp(np.clip(-4 * (values - self.center) / self.width, -50, 50)))
+        if self.function == "LINEAR_EXACT":
+            return (values - self.center) / self.width + 0.5
+        if self.width == 1:
+            return np.where(values > self.center - 0.5, 1.0, 0.0)
+        return (values - (self.center - 0.5)) / (self.width - 1) + 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Display:
+    """How the values of a monochrome image become grey: rescale, window, inversion."""
+
+    slope: float
+    intercept: float
+    window: Window | None
+    inverted: bool
+
+    def levels(self, lowest: int, highest: int) -> NDArray[np.uint8]:
+        """Grey level of each stored value from ``lowest`` to ``highest``."""
+        stored = np.arange(lowest, highest + 1, dtype=np.float64)
+        values = stored * self.slope + self.intercept
+        if self.window is not None:
+            share = self.window.apply(values)
+        else:
+            share = (stored - lowest) / (highest + 1 - lowest)
+            if self.slope < 0:
+                share = share[::-1]
+        grey = np.clip(np.floor(share * _LEVELS), 0, _LEVELS - 1).astype(np.uint8)
+        return _LEVELS - 1 - grey if self.inverted else grey
+
+
+def read_display(header: Dataset, photometric: str) -> Display:
+    """Rescale and window as far as the file has usable ones."""
+    slope = _finite(tags.number(header, "RescaleSlope"))
+    return Display(
+        slope=slope or 1.0,
+        intercept=_finite(tags.number(header, "RescaleIntercept")) or 0.0,
+        window=_window(header),
+        inverted=photometric == "MONOCHROME1",
+    )
+
+
+def _window(header: Dataset) -> Window | None:
+    center = _finite(tags.number(header, "WindowCenter"))
+    width = _finite(tags.number(header, "WindowWidth"))
+    function = tags.code(header, "VOILUTFunction") or "LINEAR"
+    smallest = 1.0 if function == "LINEAR" else 1e-6
+    if center is None or width is None or width < smallest:
+        return None
+    return Window(center, width, function)
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """ITU-R 601 luma of ``(..., 3)``; equal channels stay as they are."""
+    flat = np.ascontiguousarray(rgb).reshape(1, -1, 3)
+    return np.asarray(Image.fromarray(flat).convert("L")).reshape(rgb.shape[:-1])

@@ -1,0 +1,106 @@
+"""One regular file, opened once, and only where reading is allowed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BufferedReader
+from pathlib import Path
+
+from worker.errors import (
+    FileEmpty,
+    FileMissing,
+    FileUnreadable,
+    NotAFile,
+    OutsideRoots,
+    TooLarge,
+)
+from worker.reading.limits import MAX_FILE_BYTES
+
+# A FIFO opened for reading would otherwise wait for its writer for ever.
+_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An open file that passed the gate's first two steps: regular, and not too large."""
+
+    file: BufferedReader
+    size_bytes: int
+
+    def sha256(self) -> str:
+        """Of the whole file; the frames of a cine loop share one pass over it."""
+        status = os.fstat(self.file.fileno())
+        identity = (
+            status.st_dev,
+            status.st_ino,
+            status.st_size,
+            status.st_mtime_ns,
+            status.st_ctime_ns,
+        )
+        if identity not in _last_digest:
+            self.file.seek(0)
+            digest = hashlib.file_digest(self.file, "sha256").hexdigest()
+            _last_digest.clear()
+            _last_digest[identity] = digest
+        return _last_digest[identity]
+
+
+_last_digest: dict[tuple[int, ...], str] = {}
+
+
+@contextmanager
+def open_source(path: Path, roots: Sequence[Path] = ()) -> Iterator[Source]:
+    """Opens ``path`` for reading, inside ``roots`` if there are any."""
+    try:
+        descriptor = _open_inside(path, roots) if roots else _open_regular(path)
+    except FileNotFoundError:
+        raise FileMissing from None
+    except OSError as error:
+        raise FileUnreadable(os.strerror(error.errno) if error.errno else "") from None
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise NotAFile
+        if status.st_size == 0:
+            raise FileEmpty
+        if status.st_size > MAX_FILE_BYTES:
+            raise TooLarge(f"a file of {status.st_size} bytes")
+        yield Source(file, status.st_size)
+
+
+def resolve_inside(path: Path, roots: Sequence[Path]) -> Path:
+    """``path`` without links and ``..``, if it lies in one of ``roots``."""
+    real = path.resolve(strict=True)
+    if not any(real.is_relative_to(root.resolve()) for root in roots):
+        raise OutsideRoots
+    return real
+
+
+def _open_regular(path: Path) -> int:
+    # Opening a device can already move it (a tape rewinds), so look before.
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise NotAFile
+    return os.open(path, _READ)
+
+
+def _open_inside(path: Path, roots: Sequence[Path]) -> int:
+    """Walks from the root with links refused: whoever swaps one in meanwhile gains nothing."""
+    real = resolve_inside(path, roots)
+    if not stat.S_ISREG(real.stat().st_mode):
+        raise NotAFile
+    root = next(root for root in (r.resolve() for r in roots) if real.is_relative_to(root))
+    *folders, name = real.relative_to(root).parts
+    folder = os.open(root, _READ | os.O_DIRECTORY)
+    try:
+        for part in folders:
+            inner = os.open(part, _READ | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+        return os.open(name, _READ | os.O_NOFOLLOW, dir_fd=folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,308 @@
+"""The size of a pixel: which of a file's claims is a scale of the anatomy, and which is none.
+
+Two phases. Before segmentation ``candidate_regions`` lists the places with a known scale, or
+refuses the file; after it ``region_of_head`` takes the one that holds the head. Nothing is ever
+guessed: dpi, aspect ratios, nominal and imager spacings are not scales of the anatomy.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeGuard
+
+from pydicom.dataset import Dataset
+
+from hcmodel.geometry import Spacing
+from worker.errors import (
+    AmbiguousRegions,
+    EnhancedUsVolume,
+    FileDamaged,
+    HeadOutsideRegion,
+    NoSpatialRegion,
+    RegionOutsideImage,
+    SpacingConflict,
+    SpacingUnknown,
+    Uncalibrated,
+)
+from worker.reading import tags
+from worker.scan import (
+    SPACING_MANUAL,
+    SPACING_PIXEL_SPACING,
+    SPACING_US_REGION,
+    Box,
+    Region,
+)
+
+US_CLASSES = frozenset(
+    "1.2.840.10008.5.1.4.1.1." + suffix
+    for suffix in (
+        "6.1",  # Ultrasound Image
+        "3.1",  # Ultrasound Multi-frame Image
+        "6",  # their retired twins
+        "3",
+    )
+)
+ENHANCED_US_VOLUME = "1.2.840.10008.5.1.4.1.1.6.2"
+
+TAGS = (
+    "SequenceOfUltrasoundRegions",
+    "PixelSpacing",
+    "PixelSpacingCalibrationType",
+    "PixelAspectRatio",
+)
+
+_FORMAT_2D = 1
+_TISSUE, _COLOUR_FLOW = 1, 2
+_CENTIMETRES = 3
+_MM_PER_CM = 10
+_CORNERS = ("MinX0", "MinY0", "MaxX1", "MaxY1")
+_DECIMAL = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
+
+_TOLERANCE_PX = 1
+_SAME_SCALE = 0.001
+_PIXEL_SPACING_AGREES = 0.02
+_ASPECT_AGREES = 0.02
+_PLAUSIBLE_MM_PER_PX = (0.03, 0.60)
+_PLAUSIBLE_HEIGHT_MM = (20, 400)
+
+SPACING_IMPLAUSIBLE = "spacing-implausible"
+HEIGHT_IMPLAUSIBLE = "region-height-implausible"
+ASPECT_DIFFERS = "pixel-aspect-differs"
+
+
+def candidate_regions(
+    header: Dataset, sop_class: str, shape: tuple[int, int], manual: Spacing | None
+) -> tuple[Region, ...]:
+    """Phase one: where a head may lie in an image of ``shape`` (rows, columns), with its scale.
+
+    A region without a spacing means that the file tells none.
+    """
+    if sop_class == ENHANCED_US_VOLUME:
+        raise EnhancedUsVolume
+    if manual is not None:
+        return _with_manual(header, shape, manual)
+    if sop_class in US_CLASSES and "SequenceOfUltrasoundRegions" in header:
+        return _calibrated_regions(header, shape)
+    stated = _pixel_spacing(header)
+    if stated is None:
+        return (whole_raster(shape),)
+    if sop_class not in US_CLASSES and not tags.code(header, "PixelSpacingCalibrationType"):
+        raise Uncalibrated
+    aspect = _aspect_ratio(header)
+    return (whole_raster(shape, stated, SPACING_PIXEL_SPACING, aspect),)
+
+
+def region_of_head(
+    regions: Sequence[Region], head_box_px: tuple[float, float, float, float]
+) -> Region:
+    """Phase two: the region that holds the head's box (left, top, right, bottom; original px)."""
+    around = [r for r in regions if r.index is None or _holds(r.box, head_box_px)]
+    if not around:
+        raise HeadOutsideRegion
+    scales = [r.spacing for r in around if r.spacing is not None]
+    if scales and _differ(_smallest(scales), _largest(scales), _SAME_SCALE):
+        raise AmbiguousRegions
+    if around[0].contradicted:
+        raise SpacingConflict
+    return around[0]
+
+
+def whole_raster(
+    shape: tuple[int, int],
+    spacing: Spacing | None = None,
+    source: str | None = None,
+    aspect: float | None = None,
+) -> Region:
+    """The whole image as one region."""
+    box = Box(0, 0, shape[1], shape[0])
+    return Region(box, spacing, source, flags=_doubts(box, spacing, aspect))
+
+
+@dataclass(frozen=True, slots=True)
+class _SpatialItem:
+    """An item of the region sequence that shows anatomy in centimetres.
+
+    ``corners``: left, top, right, bottom, with the last pixel inside, as the file counts.
+    """
+
+    index: int
+    corners: tuple[int, int, int, int]
+    delta_x: float
+    delta_y: float
+
+    @property
+    def spacing(self) -> Spacing:
+        # A negative delta tells the axis' direction, not a size; real scanners have X unlike Y.
+        return Spacing(
+            row_mm=abs(self.delta_y) * _MM_PER_CM, column_mm=abs(self.delta_x) * _MM_PER_CM
+        )
+
+    def box(self, shape: tuple[int, int]) -> Box:
+        """Rule 3: a region that leaves the raster was calibrated on another image."""
+        rows, columns = shape
+        left, top, right, bottom = self.corners
+        if (
+            min(left, top) < -_TOLERANCE_PX
+            or right > columns - 1 + _TOLERANCE_PX
+            or bottom > rows - 1 + _TOLERANCE_PX
+        ):
+            raise RegionOutsideImage(
+                f"region {self.index} ends at column {right}, row {bottom} "
+                f"of {columns} columns, {rows} rows"
+            )
+        return Box(max(left, 0), max(top, 0), min(right + 1, columns), min(bottom + 1, rows))
+
+
+def _calibrated_regions(header: Dataset, shape: tuple[int, int]) -> tuple[Region, ...]:
+    """Rule 4: with a region sequence, a region or nothing; PixelSpacing may only agree."""
+    spatial = _spatial_items(header)
+    if not spatial:
+        raise NoSpatialRegion
+    aspect = _aspect_ratio(header)
+    stated = _spacing_beside_regions(header)
+    regions: dict[tuple[Box, Spacing], Region] = {}
+    for item in spatial:
+        box, spacing = item.box(shape), item.spacing
+        region = Region(
+            box,
+            spacing,
+            SPACING_US_REGION,
+            item.index,
+            item.delta_x,
+            item.delta_y,
+            _doubts(box, spacing, aspect),
+            contradicted=stated is not None and _differ(spacing, stated, _PIXEL_SPACING_AGREES),
+        )
+        regions.setdefault((box, spacing), region)
+    if all(region.contradicted for region in regions.values()):
+        raise SpacingConflict
+    return tuple(regions.values())
+
+
+def _with_manual(header: Dataset, shape: tuple[int, int], manual: Spacing) -> tuple[Region, ...]:
+    """Rule 9: a person's scale holds everywhere; intact boxes still say where the image is."""
+    boxes: dict[Box, int] = {}
+    try:
+        for item in _spatial_items(header):
+            boxes.setdefault(item.box(shape), item.index)
+    except (RegionOutsideImage, FileDamaged):
+        boxes.clear()
+    if not boxes:
+        return (whole_raster(shape, manual, SPACING_MANUAL),)
+    return tuple(
+        Region(box, manual, SPACING_MANUAL, index, flags=_doubts(box, manual))
+        for box, index in boxes.items()
+    )
+
+
+def _spatial_items(header: Dataset) -> list[_SpatialItem]:
+    """Rule 2, over the whole sequence."""
+    try:
+        items = list(header.get("SequenceOfUltrasoundRegions") or ())
+    # What pydicom raises on a sequence that does not parse; deep nesting ends Python's stack.
+    except (ValueError, TypeError, KeyError, AttributeError, OSError, EOFError, RuntimeError):
+        raise FileDamaged("its ultrasound regions cannot be read") from None
+    if not all(isinstance(item, Dataset) for item in items):
+        raise FileDamaged("its ultrasound regions cannot be read")
+    spatial = (_spatial_item(index, item) for index, item in enumerate(items))
+    return [item for item in spatial if item is not None]
+
+
+def _spatial_item(index: int, item: Dataset) -> _SpatialItem | None:
+    """Rule 2: a 2D image of tissue or flow, in centimetres both ways, with a proper box."""
+    if (
+        tags.integer(item, "RegionSpatialFormat") != _FORMAT_2D
+        or tags.integer(item, "RegionDataType") not in (_TISSUE, _COLOUR_FLOW)
+        or tags.integer(item, "PhysicalUnitsXDirection") != _CENTIMETRES
+        or tags.integer(item, "PhysicalUnitsYDirection") != _CENTIMETRES
+    ):
+        return None
+    left, top, right, bottom = (tags.integer(item, "RegionLocation" + end) for end in _CORNERS)
+    delta_x, delta_y = tags.number(item, "PhysicalDeltaX"), tags.number(item, "PhysicalDeltaY")
+    if left is None or top is None or right is None or bottom is None:
+        return None
+    if not (left < right and top < bottom and _is_size(delta_x) and _is_size(delta_y)):
+        return None
+    return _SpatialItem(index, (left, top, right, bottom), delta_x, delta_y)
+
+
+def _is_size(delta_cm: float | None) -> TypeGuard[float]:
+    return delta_cm is not None and delta_cm != 0 and math.isfinite(delta_cm * _MM_PER_CM)
+
+
+def _pixel_spacing(header: Dataset) -> Spacing | None:
+    """Rule 5: two positive numbers, the rows' spacing first; ``None`` if the tag is absent."""
+    text = tags.raw_text(header, "PixelSpacing")
+    if text is None:
+        return None
+    values = [_decimal(value) for value in text.split("\\")]
+    if len(values) != 2 or not all(math.isfinite(v) and v > 0 for v in values):
+        raise SpacingUnknown(f"PixelSpacing reads {tags.quoted(text)}")
+    return Spacing(row_mm=values[0], column_mm=values[1])
+
+
+def _spacing_beside_regions(header: Dataset) -> Spacing | None:
+    """PixelSpacing where the regions rule: an empty one says nothing, an unreadable one differs."""
+    if not tags.raw_text(header, "PixelSpacing"):
+        return None
+    try:
+        return _pixel_spacing(header)
+    except SpacingUnknown as unreadable:
+        raise SpacingConflict(unreadable.detail) from None
+
+
+def _decimal(text: str) -> float:
+    """A DICOM decimal string; NaN for what is none, as float() also takes ``1_0`` and more."""
+    return float(text) if _DECIMAL.fullmatch(text.strip()) else math.nan
+
+
+def _aspect_ratio(header: Dataset) -> float | None:
+    """PixelAspectRatio, the height of a pixel over its width."""
+    values = tags.numbers(header, "PixelAspectRatio")
+    if len(values) != 2 or not all(math.isfinite(v) and v > 0 for v in values):
+        return None
+    return values[0] / values[1]
+
+
+def _doubts(box: Box, spacing: Spacing | None, aspect: float | None = None) -> tuple[str, ...]:
+    """Rule 8: what is implausible is said, not silently taken or dropped."""
+    if spacing is None:
+        return ()
+    low_mm, high_mm = _PLAUSIBLE_MM_PER_PX
+    lowest_mm, highest_mm = _PLAUSIBLE_HEIGHT_MM
+    height_mm = (box.bottom - box.top) * spacing.row_mm
+    off_mm = None if aspect is None else abs(aspect * spacing.column_mm - spacing.row_mm)
+    checks = (
+        (SPACING_IMPLAUSIBLE, not low_mm <= spacing.row_mm <= high_mm),
+        (SPACING_IMPLAUSIBLE, not low_mm <= spacing.column_mm <= high_mm),
+        (HEIGHT_IMPLAUSIBLE, not lowest_mm <= height_mm <= highest_mm),
+        (ASPECT_DIFFERS, off_mm is not None and off_mm > _ASPECT_AGREES * spacing.row_mm),
+    )
+    return tuple(dict.fromkeys(flag for flag, wrong in checks if wrong))
+
+
+def _holds(box: Box, head_box_px: tuple[float, float, float, float]) -> bool:
+    left, top, right, bottom = head_box_px
+    return (
+        left >= box.left - _TOLERANCE_PX
+        and top >= box.top - _TOLERANCE_PX
+        and right <= box.right - 1 + _TOLERANCE_PX
+        and bottom <= box.bottom - 1 + _TOLERANCE_PX
+    )
+
+
+def _smallest(scales: Sequence[Spacing]) -> Spacing:
+    return Spacing(min(s.row_mm for s in scales), min(s.column_mm for s in scales))
+
+
+def _largest(scales: Sequence[Spacing]) -> Spacing:
+    return Spacing(max(s.row_mm for s in scales), max(s.column_mm for s in scales))
+
+
+def _differ(one: Spacing, other: Spacing, share: float) -> bool:
+    """Whether rows or columns disagree by more than ``share`` of the smaller one."""
+    pairs = ((one.row_mm, other.row_mm), (one.column_mm, other.column_mm))
+    return any(max(pair) > (1 + share) * min(pair) for pair in pairs)

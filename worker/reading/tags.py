@@ -1,0 +1,82 @@
+"""Values of DICOM tags as plain Python, or nothing: real files hold every kind of rubbish.
+
+No text of a tag leaves this module unless it is the number that it should be: error texts are
+stored, and a mistyped tag may hold a name.
+"""
+
+from __future__ import annotations
+
+import re
+
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.tag import Tag
+
+# What pydicom raises on values that do not fit their VR.
+_UNFIT = (ValueError, TypeError, NotImplementedError, OverflowError, AttributeError, KeyError)
+_UID = re.compile(r"[0-9]+(\.[0-9]+)+")
+_SHOWN = re.compile(r"[-+]?[0-9]{0,3}([.,][0-9]{0,12})?([eE][-+]?[0-9]{1,3})?|nan|[-+]?inf", re.I)
+
+
+def numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
+    """All values, or none of them where one is not a number."""
+    try:
+        value = dataset.get(keyword)
+        if value is None or value == "":
+            return ()
+        values = value if isinstance(value, list | tuple) or hasattr(value, "__iter__") else [value]
+        return tuple(float(v) for v in values)
+    except _UNFIT:
+        return ()
+
+
+def number(dataset: Dataset, keyword: str) -> float | None:
+    """The first value, if there is one."""
+    return next(iter(numbers(dataset, keyword)), None)
+
+
+def integer(dataset: Dataset, keyword: str) -> int | None:
+    """The first value as an integer."""
+    value = number(dataset, keyword)
+    return int(value) if value is not None and value.is_integer() else None
+
+
+def code(dataset: Dataset, keyword: str) -> str:
+    """A coded string such as a photometric interpretation; empty if absent."""
+    try:
+        return str(dataset.get(keyword) or "").strip(" \0").upper()
+    except _UNFIT:
+        return ""
+
+
+def uid(dataset: Dataset, keyword: str) -> str | None:
+    """A UID of legal form: it is stored, so anything else that stands there is dropped."""
+    text = code(dataset, keyword)
+    return text if len(text) <= 64 and _UID.fullmatch(text) else None
+
+
+def raw_text(dataset: Dataset, keyword: str) -> str | None:
+    """The text just as it stands in the file, ``None`` if the tag is absent."""
+    tag = Tag(keyword)
+    if tag not in dataset:
+        return None
+    element = dataset.get_item(tag)
+    value = element.value if element is not None else None
+    if isinstance(element, RawDataElement) and isinstance(value, bytes):
+        return value.decode("latin-1").strip(" \0")
+    return "" if value is None else str(value)
+
+
+def quoted(text: str) -> str:
+    """``text`` for an error message, each value only if it looks like a pixel's size."""
+    values = (value.strip() for value in text.split("\\")[:4])
+    return "\\".join(v if _SHOWN.fullmatch(v) else "(not a number)" for v in values) or "(empty)"
+
+
+def raw_bytes(dataset: Dataset, keyword: str) -> bytes:
+    """A binary value as it stands in the file; empty if absent."""
+    try:
+        value = dataset.get(keyword)
+    except _UNFIT:
+        return b""
+    return value if isinstance(value, bytes) else b""

@@ -1,0 +1,55 @@
+"""Messages between a reader process and its owner: a JSON head, then raw bytes.
+
+No pickle: the process that reads hostile files must not be able to send code.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import struct
+from typing import Any
+
+import numpy as np
+
+from hcmodel.geometry import Spacing
+from worker.scan import Box, Region, Scan
+
+LENGTHS = struct.Struct("<LL")
+
+
+def pack(head: dict[str, Any], body: bytes = b"") -> bytes:
+    """A message: both lengths, the head, the body."""
+    text = json.dumps(head).encode()
+    return LENGTHS.pack(len(text), len(body)) + text + body
+
+
+def from_scan(scan: Scan) -> tuple[dict[str, Any], bytes]:
+    """Head and body that carry a scan."""
+    head = {
+        field.name: getattr(scan, field.name)
+        for field in dataclasses.fields(scan)
+        if field.name not in ("pixels", "regions")
+    }
+    regions = [dataclasses.asdict(region) for region in scan.regions]
+    return {**head, "shape": scan.pixels.shape, "regions": regions}, scan.pixels.tobytes()
+
+
+def to_scan(head: dict[str, Any], body: bytes) -> Scan:
+    """The scan that ``from_scan`` packed."""
+    fields = dict(head)
+    pixels = np.frombuffer(body, np.uint8).reshape(fields.pop("shape"))
+    regions = tuple(_region(region) for region in fields.pop("regions"))
+    return Scan(**{**fields, "pixels": pixels, "regions": regions, "flags": tuple(fields["flags"])})
+
+
+def _region(fields: dict[str, Any]) -> Region:
+    spacing = fields["spacing"]
+    return Region(
+        **{
+            **fields,
+            "box": Box(**fields["box"]),
+            "spacing": None if spacing is None else Spacing(**spacing),
+            "flags": tuple(fields["flags"]),
+        }
+    )
