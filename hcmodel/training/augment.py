@@ -33,22 +33,23 @@ def flip_left_right(sample: Sample, rng: np.random.Generator) -> Sample:
 
 def other_scanner(sample: Sample, rng: np.random.Generator) -> Sample:
     """One strong variation: source, view, appearance, and what scanners draw over images."""
-    return _vary(sample, rng, 1.0)
+    return _vary(sample, rng, view=0.8, look=0.5)
 
 
 def same_scanner(sample: Sample, rng: np.random.Generator) -> Sample:
     """A mild one, for the last epochs: the same sources, near the images as they are."""
-    return _vary(sample, rng, 0.35)
+    return _vary(sample, rng, view=0.4, look=0.25)
 
 
-def _vary(sample: Sample, rng: np.random.Generator, strength: float) -> Sample:
+def _vary(sample: Sample, rng: np.random.Generator, *, view: float, look: float) -> Sample:
+    """``view`` and ``look`` scale how far geometry and appearance go, 1 being the widest."""
     source = rng.random()
     if source < PHANTOM_SHARE:
         sample = _phantom(sample[0].shape, rng)
     elif source < PHANTOM_SHARE + NEGATIVE_SHARE:
         sample = without_head(sample, rng)
-    sample = _warp(sample, _random_view(sample[0].shape, rng, strength))
-    return _appearance(sample[0], rng, strength), sample[1]
+    sample = _warp(sample, _random_view(sample[0].shape, rng, view))
+    return _appearance(sample[0], rng, look), sample[1]
 
 
 def without_head(sample: Sample, rng: np.random.Generator) -> Sample:

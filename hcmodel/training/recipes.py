@@ -55,7 +55,7 @@ HC18 = Recipe(
     ema_momentum=0.995,
     side_outputs=2,
     late_augment=same_scanner,
-    late_epochs=10,
+    late_epochs=6,
 )
 
 RECIPES = {recipe.name: recipe for recipe in (NOTEBOOK, HC18)}
