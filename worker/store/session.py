@@ -9,7 +9,13 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DatabaseError,
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+    SQLAlchemyError,
+)
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from worker.errors import DatabaseUnreachable, SchemaOutdated
@@ -79,8 +85,11 @@ def make_engine(database_url: str) -> Engine:
         return create_engine(
             url, connect_args=_POSTGRESQL_ARGUMENTS, pool_pre_ping=True, hide_parameters=True
         )
-    if url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(url.database or "").parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatabaseUnreachable(f"{folder}: {error.strerror}") from error
     engine = create_engine(url, hide_parameters=True)
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
@@ -92,7 +101,11 @@ def translated() -> Iterator[None]:
     """Tells a database out of reach from a mistake of ours."""
     try:
         yield
-    except (OperationalError, InterfaceError) as error:
+    except DBAPIError as error:
+        # Its subclasses about statements and rows are mistakes of ours; the class itself is what
+        # SQLite says of a file that is damaged or no database.
+        if type(error) not in (OperationalError, InterfaceError, DatabaseError):
+            raise
         reason = _first_line(error)
         if "no such table" in reason or "no such column" in reason:
             raise SchemaOutdated(reason) from error
