@@ -66,8 +66,10 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "worker_prefetch_multiplier": 1,
         # The lease tells who works; a chunk need not die with the connection.
         "worker_cancel_long_running_tasks_on_connection_loss": False,
-        "worker_soft_shutdown_timeout": 30.0,
-        "worker_enable_soft_shutdown_on_idle": True,
+        # A stopped worker may finish its chunk for as long, then the chunk goes back; supervisors
+        # kill after ten seconds or more. An idle one holds nothing and stops at once.
+        "worker_soft_shutdown_timeout": 8.0,
+        "worker_enable_soft_shutdown_on_idle": False,
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -74,7 +75,8 @@ class Instrument:
 
     def __init__(self, engine: Engine, readers: ReaderPool, ga_formula: str) -> None:
         self._engine = engine
-        self._readers = readers
+        self._open = ExitStack()
+        self._readers = self._open.enter_context(readers)
         self._ga_formula = ga_formula
 
     @property
@@ -95,7 +97,7 @@ class Instrument:
 
     def close(self) -> None:
         """Ends the reader processes."""
-        self._readers.close()
+        self._open.close()
 
     def measure(
         self, requests: Iterable[ScanRequest], is_known: IsKnown | None = None
@@ -253,4 +255,6 @@ def open_instrument(settings: Settings) -> Instrument:
         engine = Engine(settings.weights)
     except WeightsError as error:
         raise ModelMismatch(str(error)) from error
-    return Instrument(engine, ReaderPool(READER_PROCESSES), settings.ga_formula)
+    return Instrument(
+        engine, ReaderPool(READER_PROCESSES, roots=settings.data_roots), settings.ga_formula
+    )

@@ -8,7 +8,10 @@ import platform
 from worker import broker
 from worker.app import create_app
 from worker.intake.recover import reconciling
+from worker.owner import is_of_a_child
 from worker.settings import Settings
+from worker.store.claims import give_back
+from worker.store.recovery import present_owners
 from worker.store.session import open_database
 
 
@@ -32,4 +35,7 @@ def serve(settings: Settings, concurrency: int = 1) -> int:
             without_mingle=True,
         )
         worker.start()
+        # Its processes are gone; what they held need not wait for a lease, nor costs an attempt.
+        for owner in filter(is_of_a_child, present_owners(database)):
+            give_back(database, owner)
         return worker.exitcode or 0

@@ -29,7 +29,7 @@ def measure_chunk(scan_ids: object) -> None:
         logger.error("refused a message that is no list of scans' ids")
         return
     try:
-        finished = measure_ids(_database(), _instrument(), _settings(), scan_ids)
+        finished = measure_ids(_database(), _instrument, _settings(), scan_ids)
     except HcBatchError as error:
         logger.error("%s", error)
     except Exception as error:

@@ -31,16 +31,24 @@ OnFinished = Callable[[Claim, Status], None]
 
 
 def measure_ids(
-    database: Database, instrument: Instrument, settings: Settings, scan_ids: Sequence[int]
+    database: Database,
+    open_instrument: Callable[[], Instrument],
+    settings: Settings,
+    scan_ids: Sequence[int],
 ) -> int:
-    """Measures those of the scans that are free; returns how many it finished."""
+    """Measures those of the scans that are free; returns how many it finished.
+
+    The instrument, which takes its time to load, is opened after the claim: what is claimed is not
+    taken for lost meanwhile.
+    """
+    finished = 0
     with _hold(database, settings) as hold:
         fresh = claim(database, scan_ids, hold.owner, lease_s=settings.lease_s, untried=True)
-        finished = hold.measure(instrument, fresh)
+        if fresh:
+            finished += hold.measure(open_instrument(), fresh)
         # What was tried before may be what killed its worker: alone, it takes no neighbour along.
-        for scan_id in scan_ids:
-            alone = claim(database, [scan_id], hold.owner, lease_s=settings.lease_s)
-            finished += hold.measure(instrument, alone)
+        while alone := claim(database, scan_ids, hold.owner, lease_s=settings.lease_s, limit=1):
+            finished += hold.measure(open_instrument(), alone)
     return finished
 
 

@@ -223,7 +223,7 @@ def test_the_reconciler_notices_an_emptied_list_and_a_dead_owner(
     connect(Embedded(settings.data_dir).url).flushall()
     ids = [row.scan_id for row in select_rows(database)]
     gone = new_owner().split(":")
-    gone[1] = str(2**22 + 1)  # larger than any process number
+    gone[2] = str(2**22 + 1)  # larger than any process number
     claim(database, ids[:2], ":".join(gone), lease_s=60)
     claim(database, ids[2:3], new_owner(), lease_s=60)
     time.sleep(0.2)

@@ -55,10 +55,11 @@ def claim(
     owner: str,
     *,
     lease_s: float,
+    limit: int | None = None,
     untried: bool = False,
 ) -> list[Claim]:
     """Takes those of the scans that are free; ``untried`` only those at their first attempt."""
-    return _claim(database, owner, lease_s, [Scan.id.in_(scan_ids)], untried, len(scan_ids))
+    return _claim(database, owner, lease_s, [Scan.id.in_(scan_ids)], untried, limit)
 
 
 def claim_next(
@@ -80,7 +81,7 @@ def _claim(
     lease_s: float,
     where: list[ColumnElement[bool]],
     untried: bool,
-    limit: int,
+    limit: int | None,
 ) -> list[Claim]:
     expired = and_(Scan.state == Status.RUNNING, Scan.lease_until < now())
     free = or_(Scan.state == Status.QUEUED, expired)
