@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
@@ -10,7 +11,9 @@ from rich.progress import track
 
 Item = TypeVar("Item")
 
-out = Console(highlight=False, soft_wrap=True)
+_FILE_WIDTH = 160  # where no terminal cuts lines
+
+out = Console(highlight=False, width=None if sys.stdout.isatty() else _FILE_WIDTH)
 words = Console(stderr=True, highlight=False, soft_wrap=True)
 
 

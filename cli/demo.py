@@ -36,22 +36,23 @@ _WORKER_STOP_S = 60.0
 def command(folder: Path) -> None:
     """Measure phantoms of known HC through queue, worker and database.
 
-    Writes sample files into DIR, submits them through a private Redis to a worker that is started
-    and stopped here, and prints the rows beside the truth. Database and Redis live in DIR/.state,
-    made anew each time; the settings HC_DATABASE_URL and HC_BROKER_URL are left alone.
+    Writes sample files into DIR/images, submits them through a private Redis to a worker that is
+    started and stopped here, and prints the rows beside the truth. Database and Redis live in
+    DIR/state, made anew each time; your own database and queue are left alone.
 
     Example: hc-batch demo demo
     """
-    samples = write_samples(folder)
-    state = folder.absolute() / ".state"
+    images = folder / "images"
+    samples = write_samples(images)
+    state = folder.absolute() / "state"
     shutil.rmtree(state, ignore_errors=True)
     environment = {k: v for k, v in os.environ.items() if not k.startswith("HC_")}
     environment["HC_DATA_DIR"] = str(state)
     settings = Settings.from_environment(environment)
-    words.print(f"{len(samples)} samples written to {folder}; starting a worker")
+    words.print(f"{len(samples)} samples written to {images}; starting a worker")
     with _worker(environment, state), open_database(settings) as database:
-        options = Options(pixel_sizes=folder / PIXEL_SIZES)
-        submission = submit(settings, [folder], options)
+        options = Options(pixel_sizes=images / PIXEL_SIZES)
+        submission = submit(settings, [images], options)
         done = follow(database, submission.batch, LIMIT_S)
         rows = {Path(row.source).name: row for row in select_rows(database, Filter())}
     if not done.finished:
@@ -60,6 +61,7 @@ def command(folder: Path) -> None:
     as_expected = [_as_expected(sample, rows.get(sample.name)) for sample in samples]
     out.print(_table(samples, rows))
     words.print(f"{counts_line(done.counts, done.skipped)}; {NOTICE}")
+    words.print(f"all columns: HC_DATA_DIR={folder / 'state'} hc-batch results --format csv")
     if not all(as_expected):
         words.print("some samples did not come out as expected")
         sys.exit(EXIT_UNEXPECTED)
@@ -93,8 +95,8 @@ def _as_expected(sample: Sample, row: Row | None) -> bool:
 def _table(samples: list[Sample], rows: dict[str, Row]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("file", "what it is", "status"):
-        table.add_column(heading)
-    for heading in ("truth mm", "HC mm", "difference mm"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("truth mm", "HC mm", "diff. mm"):
         table.add_column(heading, justify="right")
     table.add_column("code or flags")
     for sample in samples:

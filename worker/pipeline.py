@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -75,8 +74,7 @@ class Instrument:
 
     def __init__(self, engine: Engine, readers: ReaderPool, ga_formula: str) -> None:
         self._engine = engine
-        self._open = ExitStack()
-        self._readers = self._open.enter_context(readers)
+        self._readers = readers
         self._ga_formula = ga_formula
 
     @property
@@ -97,7 +95,7 @@ class Instrument:
 
     def close(self) -> None:
         """Ends the reader processes."""
-        self._open.close()
+        self._readers.close()
 
     def measure(
         self, requests: Iterable[ScanRequest], is_known: IsKnown | None = None
@@ -175,7 +173,8 @@ class Instrument:
             region = region_of_head(scan.regions, head.ellipse.bounding_box_px())
         except HcBatchError as error:
             return self._refused(error, about)
-        flags = (*scan.flags, *head.flags, *_other_heads(pending.heads, head))
+        doubts = (*scan.flags, *region.flags, *head.flags, *_other_heads(pending.heads, head))
+        flags = tuple(dict.fromkeys(doubts))
         weeks = FORMULAS[self._ga_formula](head.hc_mm) if head.hc_mm else None
         return replace(
             about,

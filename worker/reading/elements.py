@@ -121,6 +121,8 @@ def _top_level(
                 raise FileDamaged("a sequence ends that did not begin")
             implicit = open_items.pop()
             continue
+        if element.length is not None and element.offset + element.length > size_bytes:
+            raise FileDamaged(f"{_name(element.tag)} reaches past the end of the file")
         if not open_items:
             yield element
             file.seek(element.offset)  # the caller may have read elsewhere
@@ -129,8 +131,6 @@ def _top_level(
             if len(open_items) > MAX_DEPTH:
                 raise FileDamaged("sequences are nested too deep")
             implicit = _implicit_inside(file, element, implicit)
-        elif element.offset + element.length > size_bytes:
-            raise FileDamaged(f"{_name(element.tag)} reaches past the end of the file")
         else:
             file.seek(element.offset + element.length)
     raise TooLarge(f"a header of more than {MAX_ELEMENTS} elements")

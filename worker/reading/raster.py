@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from hcmodel.geometry import Spacing
 from worker.errors import FileDamaged, NoSuchFrame, TooLarge, UnsupportedPixels
@@ -33,16 +33,15 @@ def read_raster(source: Source, kind: Kind, frame: int, manual: Spacing | None) 
     page = pages[frame]
     if max(page.rows, page.columns) > MAX_SIDE_PX or page.rows * page.columns > MAX_PIXELS:
         raise TooLarge(f"{page.columns}x{page.rows} pixels")
-    source.file.seek(0)
+    image = _open(source.file, kind)
     with refusing_damage(f"its {_FORMATS[kind]} data"):
-        image: Image.Image = Image.open(source.file, formats=(_FORMATS[kind],))
         if kind is Kind.TIFF:
             image.seek(frame)
         elif kind is Kind.JPEG:
             image.draft("L", None)
         image.load()
-        image = ImageOps.exif_transpose(image)
-    pixels = _grey(image, page)
+        upright = ImageOps.exif_transpose(image)
+    pixels = _grey(upright, page)
     return Scan(
         pixels=np.ascontiguousarray(pixels),
         regions=(
@@ -75,6 +74,18 @@ def _png_size(file: BinaryIO) -> tiff.Page:
         raise FileDamaged("its PNG header")
     columns, rows, bits, _ = struct.unpack(">LLBB", head[8:])
     return tiff.Page(rows, columns, bits, 1, None)
+
+
+def _open(file: BinaryIO, kind: Kind) -> Image.Image:
+    file.seek(0)
+    with refusing_damage(f"its {_FORMATS[kind]} header"):
+        try:
+            return Image.open(file, formats=(_FORMATS[kind],))
+        except UnidentifiedImageError:
+            # Of TIFF there are more kinds than Pillow knows, and its directories were sound.
+            if kind is Kind.TIFF:
+                raise UnsupportedPixels("a kind of TIFF") from None
+            raise
 
 
 def _grey(image: Image.Image, page: tiff.Page) -> NDArray[np.uint8]:
