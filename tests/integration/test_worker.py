@@ -41,6 +41,14 @@ if __name__ == "__main__":
 """
 
 
+@pytest.fixture
+def environment(environment: dict[str, str], request: pytest.FixtureRequest) -> dict[str, str]:
+    """PostgreSQL with a Redis over the network, SQLite with the embedded one."""
+    if "postgresql" not in environment["HC_DATABASE_URL"]:
+        return environment
+    return environment | {"HC_BROKER_URL": request.getfixturevalue("redis_url")}
+
+
 @contextmanager
 def worker(environment: dict[str, str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A worker process in a group of its own, stopped as an operator would."""
@@ -62,7 +70,9 @@ def worker(environment: dict[str, str], folder: Path) -> Iterator[subprocess.Pop
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            sys.stderr.write(log.read_text())
+            written = log.read_text()
+            sys.stderr.write(written)
+            assert "geheim" not in written
 
 
 def finished(database: Database, batch: str) -> Progress:
@@ -77,9 +87,10 @@ def test_phantoms_come_out_with_their_hc_and_only_once(
     inbox = tmp_path / "in"
     samples = {sample.name: sample for sample in write_samples(inbox)}
     options = Options(pixel_sizes=inbox / PIXEL_SIZES)
-    # Submitted before any worker runs: the next one takes it up from the ledger.
+    # Submitted before any worker runs. Without a broker, the next one finds it in the ledger.
     first = submit(settings, [inbox], options)
-    assert not first.published
+    assert first.published == (settings.broker_url is not None)
+    assert not first.workers_listening
     with worker(environment, tmp_path):
         finished(database, first.batch)
         rows = {Path(row.source).name: row for row in select_rows(database)}
