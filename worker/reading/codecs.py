@@ -33,7 +33,10 @@ _JPEG_BASELINE, _JPEG_EXTENDED = "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.
 _JPEG_LOSSLESS, _JPEG_LOSSLESS_SV1 = "1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"
 _JPEG_LS, _JPEG_LS_NEAR = "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"
 _JPEG_2000_LOSSLESS, _JPEG_2000 = "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91"
+
 _RLE = "1.2.840.10008.1.2.5"
+
+_END_OF_IMAGE = b"\xff\xd9"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,9 @@ def _jpeg_2000(data: bytes, form: Form, _: str) -> Decoded:
 
 def _jpeg_ls(data: bytes, form: Form, _: str) -> Decoded:
     form.check_size(streams.jpeg(data))
+    if _END_OF_IMAGE not in data:
+        # CharLS would search it behind the end of the data, for ten seconds.
+        raise FileDamaged("its JPEG-LS data")
     with refusing_damage("its JPEG-LS data"):
         raw, info = jpeg_ls.decode_pixel_data(data)
         planar = info["components"] > 1 and info["interleave_mode"] == 0
