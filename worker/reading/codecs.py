@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import jpeg_ls
@@ -41,18 +42,23 @@ _END_OF_IMAGE = b"\xff\xd9"
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """A decoder by name; ``decode`` is ``None`` where the frame lies open in the file."""
+    """A decoder by name; ``decode`` is ``None`` where the frame lies open in the file.
+
+    ``module`` is what an extra has to bring.
+    """
 
     name: str
     decode: Callable[[bytes, Form, str], Decoded] | None = None
+    module: str | None = None
 
 
 def codec_for(transfer_syntax: str) -> Codec:
     """The one decoder for this transfer syntax."""
     codec = _CODECS.get(transfer_syntax)
     if codec is None:
-        name = _REFUSED.get(transfer_syntax, "")
-        raise UnsupportedTransferSyntax(name)
+        raise UnsupportedTransferSyntax(_REFUSED.get(transfer_syntax, ""))
+    if codec.module is not None and find_spec(codec.module) is None:
+        raise DecoderMissing
     return codec
 
 
@@ -123,10 +129,8 @@ def _run_lengths(data: bytes, form: Form, _: str) -> Decoded:
 
 
 def _jpeg_lossless(data: bytes, form: Form, transfer_syntax: str) -> Decoded:
-    try:
-        import gdcm
-    except ImportError:
-        raise DecoderMissing from None
+    import gdcm  # an extra
+
     stream = streams.jpeg(data)
     form.check_size(stream)
     depth = 8 if stream.precision <= 8 else 16
@@ -172,8 +176,8 @@ _CODECS = {
     DEFLATED: Codec("pydicom"),
     _JPEG_BASELINE: Codec("pillow", _jpeg),
     _JPEG_EXTENDED: Codec("pillow", _jpeg),
-    _JPEG_LOSSLESS: Codec("python-gdcm", _jpeg_lossless),
-    _JPEG_LOSSLESS_SV1: Codec("python-gdcm", _jpeg_lossless),
+    _JPEG_LOSSLESS: Codec("python-gdcm", _jpeg_lossless, module="gdcm"),
+    _JPEG_LOSSLESS_SV1: Codec("python-gdcm", _jpeg_lossless, module="gdcm"),
     _JPEG_LS: Codec("pyjpegls", _jpeg_ls),
     _JPEG_LS_NEAR: Codec("pyjpegls", _jpeg_ls),
     _JPEG_2000_LOSSLESS: Codec("pillow", _jpeg_2000),
