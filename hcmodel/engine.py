@@ -9,11 +9,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # else TensorFlow greets at every start
+from hcmodel.quiet import stderr_silenced
 
-import keras
-import tensorflow as tf
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# TensorFlow's C++ greets at every start, before it reads any log level.
+with stderr_silenced():
+    import keras
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import (
+        convert_variables_to_constants_v2,
+    )
+
+    ON_GPU = bool(tf.config.list_physical_devices("GPU"))
 
 from hcmodel.card import Card, WeightsError, verify
 from hcmodel.preprocess import Prepared, prepare, to_tensor
@@ -30,8 +37,7 @@ class Engine:
 
     def __init__(self, weights: Path, batch_size: int | None = None) -> None:
         self.card: Card = verify(weights)
-        on_gpu = bool(tf.config.list_physical_devices("GPU"))
-        self.batch_size = batch_size or (BATCH_SIZE_GPU if on_gpu else BATCH_SIZE_CPU)
+        self.batch_size = batch_size or (BATCH_SIZE_GPU if ON_GPU else BATCH_SIZE_CPU)
         network = self.card.network
         self._shape = (network.input_height, network.input_width)
         try:
