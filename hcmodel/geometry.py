@@ -52,6 +52,7 @@ class Ellipse:
 
     @property
     def center_px(self) -> FloatArray:
+        """The centre as an array x, y, in px."""
         return np.array([self.center_x_px, self.center_y_px])
 
     @property
@@ -71,7 +72,7 @@ class Ellipse:
         """``(count, 2)`` points x, y on the ellipse, in px."""
         turn_rad = np.linspace(0, 2 * math.pi, count, endpoint=False)
         circle = np.stack([np.cos(turn_rad), np.sin(turn_rad)])
-        return (self.center_px[:, None] + self.matrix @ circle).T
+        return np.asarray((self.center_px[:, None] + self.matrix @ circle).T)
 
     def bounding_box_px(self) -> tuple[float, float, float, float]:
         """Left, top, right, bottom of the ellipse, in px."""
@@ -103,7 +104,7 @@ class Ellipse:
 
     def coverage(self, shape: tuple[int, int]) -> NDArray[np.float32]:
         """``(H, W)`` share of each pixel inside the ellipse, 0..1, soft over the border pixel."""
-        return np.clip(0.5 - self.signed_distance_px(shape), 0, 1)
+        return np.asarray(np.clip(0.5 - self.signed_distance_px(shape), 0, 1))
 
     def semi_axes_mm(self, spacing: Spacing) -> tuple[float, float]:
         """Major and minor semi-axis in mm; each image axis is scaled by its own pixel size."""

@@ -24,14 +24,11 @@ def draw_phantom(
 ) -> GreyImage:
     """``(H, W)`` uint8 image; ``head`` is the skull's outer outline in px, ``None`` for no head."""
     echo = _tissue(shape, rng)
-    if head is not None:
-        echo = _add_head(echo, head, rng)
-    else:
-        echo = _add_arcs(echo, rng)
+    echo = _add_arcs(echo, rng) if head is None else _add_head(echo, head, rng)
     echo = echo * _speckle(shape, rng)
     echo = np.where(_sector(shape, rng), echo, 0)
-    echo = cv2.GaussianBlur(echo, (0, 0), 0.0012 * shape[1])
-    grey: GreyImage = np.clip(255 * echo, 0, 255).astype(np.uint8)
+    soft = cv2.GaussianBlur(echo, (0, 0), 0.0012 * shape[1])
+    grey: GreyImage = np.clip(255 * soft, 0, 255).astype(np.uint8)
     return grey
 
 
@@ -107,7 +104,9 @@ def _add_head(echo: FloatImage, head: Ellipse, rng: np.random.Generator) -> Floa
     brain = brain + rng.uniform(0.1, 0.45) * midline
     inside = np.clip(0.5 - distance_px / 2, 0, 1)
     below = np.clip(away_y / head.semi_axis_b_px, 0, 1)
-    shadow = 1 - rng.uniform(0.0, 0.5) * below * np.clip(2 - 2 * np.abs(away_x) / head.semi_axis_a_px, 0, 1)
+    shadow = 1 - rng.uniform(0.0, 0.5) * below * np.clip(
+        2 - 2 * np.abs(away_x) / head.semi_axis_a_px, 0, 1
+    )
     result = (inside * brain + (1 - inside) * echo) * shadow + rng.uniform(0.6, 1.0) * wall
     return np.asarray(result, np.float32)
 

@@ -44,7 +44,7 @@ def prepare(
     if keep_aspect:
         scale = min(height / rows, width / columns)
         height, width = max(1, round(rows * scale)), max(1, round(columns * scale))
-    resized = cv2.resize(pixels, (width, height), interpolation=_interpolation(rows, height))
+    resized = _resized(pixels, height, width)
     canvas = np.zeros(network_shape, np.uint8)
     top, left = (network_shape[0] - height) // 2, (network_shape[1] - width) // 2
     canvas[top : top + height, left : left + width] = resized
@@ -58,8 +58,15 @@ def prepare(
     return Prepared(canvas, to_network, (rows, columns))
 
 
-def _interpolation(before: int, after: int) -> int:
-    return cv2.INTER_AREA if after < before else cv2.INTER_LINEAR
+def _resized(pixels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Area average where an axis shrinks, linear where it grows.
+
+    OpenCV's area average shifts the image by a pixel when one axis shrinks and the other grows.
+    """
+    rows, columns = pixels.shape
+    smaller = (min(width, columns), min(height, rows))
+    shrunk = cv2.resize(pixels, smaller, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def to_tensor(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -1,32 +1,14 @@
-"""The U-Net, whole: one block, one network, one frozen configuration.
+"""The U-Net, whole: one block and one network, by the configuration in ``unet_config``.
 
 Shapes in comments are ``B H W C`` for the shipped configuration, 256x384 with a stem of stride 2.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import keras
 from keras import layers
 
-
-@dataclass(frozen=True, slots=True)
-class UNetConfig:
-    """All that decides the network's graph; stored in the weights' card.
-
-    ``stem_stride`` 1 is the plain U-Net of the notebook; 2 halves the raster with one strided
-    convolution before the first block and doubles it again in the last layer, which costs
-    little accuracy and makes the network 2 to 3 times as fast.
-    """
-
-    input_height: int = 256
-    input_width: int = 256
-    width: int = 16
-    depth: int = 4
-    dropout: float = 0.0
-    stem_stride: int = 1
-    keep_aspect: bool = False
+from hcmodel.unet_config import UNetConfig
 
 
 def conv2d_block(x: keras.KerasTensor, filters: int) -> keras.KerasTensor:

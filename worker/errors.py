@@ -112,6 +112,15 @@ class SpacingUnknown(ScanRejected):
     code = "spacing-unknown"
 
 
+class SidecarInvalid(ScanRejected):
+    """The JSON file beside the image gives no usable pixel size.
+
+    Write {"pixel_size_mm": 0.15} or {"row_mm": 0.15, "column_mm": 0.2} into it, or remove it.
+    """
+
+    code = "sidecar-invalid"
+
+
 class NotAFile(ScanRejected):
     """This is no regular file but a folder, a pipe or a device.
 
@@ -265,6 +274,15 @@ class CrashedWorker(ScanFailed):
     code = "crashed-worker"
 
 
+class TimeLimit(ScanFailed):
+    """Measuring this file takes longer than a worker may.
+
+    Submit fewer frames of it, or raise HC_CHUNK_LIMIT_S.
+    """
+
+    code = "time-limit"
+
+
 class DecodeTimeout(ScanFailed):
     """Reading the file took too long.
 
@@ -283,6 +301,51 @@ class OperatorError(HcBatchError):
     code = "usage"
 
 
+class SettingInvalid(OperatorError):
+    """A setting has a value that cannot be used.
+
+    Correct or unset this environment variable.
+    """
+
+    code = "setting-invalid"
+
+
+class PathMissing(OperatorError):
+    """A given path does not exist.
+
+    Correct the path; nothing was submitted.
+    """
+
+    code = "path-missing"
+
+
+class PixelSizesInvalid(OperatorError):
+    """The table of pixel sizes cannot be used.
+
+    It needs the columns filename and 'pixel size(mm)', or filename, row_mm and column_mm.
+    """
+
+    code = "pixel-sizes-invalid"
+
+
+class BatchUnknown(OperatorError):
+    """There is no such batch.
+
+    See the batches with hc-batch status.
+    """
+
+    code = "batch-unknown"
+
+
+class SchemaOutdated(OperatorError):
+    """The database's tables do not belong to this version.
+
+    Older tables: run hc-batch db upgrade. Newer ones: install the version that made them.
+    """
+
+    code = "schema-outdated"
+
+
 class ServiceUnavailable(HcBatchError):
     """A service is out of reach.
 
@@ -290,3 +353,39 @@ class ServiceUnavailable(HcBatchError):
     """
 
     code = "service-unavailable"
+
+
+class DatabaseUnreachable(ServiceUnavailable):
+    """The database does not answer.
+
+    Start it, or correct HC_DATABASE_URL.
+    """
+
+    code = "database-unreachable"
+
+
+class BrokerUnreachable(ServiceUnavailable):
+    """Redis does not answer.
+
+    Start it, or correct HC_BROKER_URL; without that variable a private one is started.
+    """
+
+    code = "broker-unreachable"
+
+
+class ModelMismatch(OperatorError):
+    """The network's weights cannot be trusted.
+
+    Install the package again, or point HC_WEIGHTS at weights with their own card.
+    """
+
+    code = "model-mismatch"
+
+
+class TrainingDataUnusable(OperatorError):
+    """The training folder cannot be used.
+
+    Mend the files named, or give another folder.
+    """
+
+    code = "training-data-unusable"

@@ -1,14 +1,35 @@
-"""The whole sentence: requests in, results out, in batches that the network likes."""
+"""The whole sentence: requests in, results out, in batches that the network likes.
+
+Reading runs beside the network: reader processes decode the next files while this batch is
+predicted, and no more than a few batches are ever in memory.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Self
 
+from hcmodel.card import Card, WeightsError, verify
 from hcmodel.geometry import Spacing
-from worker.result import Result
+from hcmodel.gestation import FORMULAS
+from hcmodel.measurement import Measurement, measure_head
+from hcmodel.quality import SEVERAL_HEADS
+from worker.errors import HcBatchError, ModelMismatch, NoHead, ScanFailed, SpacingUnknown
+from worker.reading.isolated import ReaderPool
+from worker.reading.spacing import region_of_head
+from worker.result import Result, Status
+from worker.scan import Region, Scan
+
+if TYPE_CHECKING:
+    from hcmodel.engine import Engine
+    from hcmodel.preprocess import Prepared
+    from worker.settings import Settings
+
+READER_PROCESSES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +42,226 @@ class ScanRequest:
     manual: Spacing | None = None
 
 
-class Instrument(Protocol):
-    """What measures: the network, loaded once per process, and the readers beside it."""
+IsKnown = Callable[[ScanRequest, str], bool]
+"""Whether this content (SHA-256) was measured before, so that the network need not run."""
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """A region of a scan on its way through the network."""
+
+    region: Region
+    prepared: Prepared
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A scan whose views wait for the network, or a result that waits for its turn."""
+
+    request: ScanRequest
+    scan: Scan | None
+    views: list[_View]
+    heads: list[tuple[Region, Measurement]]
+    result: Result | None = None
+
+
+class Instrument:
+    """What measures: the network, loaded once per process, and the readers beside it.
+
+    One result per request, in order; a file that is refused or fails yields a result like any
+    other. Close it, or use it as a context manager, to end the readers.
+    """
+
+    def __init__(self, engine: Engine, readers: ReaderPool, ga_formula: str) -> None:
+        self._engine = engine
+        self._readers = readers
+        self._ga_formula = ga_formula
 
     @property
     def model(self) -> str:
         """Name and version of the measuring instrument; one result per (scan, model)."""
+        return self._engine.model
 
-    def measure(self, requests: Iterable[ScanRequest]) -> Iterator[tuple[ScanRequest, Result]]:
-        """Measures in order of arrival; a refused file yields a result like any other."""
+    @property
+    def batch_size(self) -> int:
+        """Images that the network takes at once."""
+        return self._engine.batch_size
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the reader processes."""
+        self._readers.close()
+
+    def measure(
+        self, requests: Iterable[ScanRequest], is_known: IsKnown | None = None
+    ) -> Iterator[tuple[ScanRequest, Result]]:
+        """Measures in order of arrival.
+
+        A scan that ``is_known`` comes back as ``duplicate`` with its hash alone.
+        """
+        waiting: list[_Pending] = []
+        for pending in self._read_ahead(requests, is_known):
+            waiting.append(pending)
+            if sum(len(each.views) for each in waiting) >= self.batch_size:
+                yield from self._flush(waiting)
+                waiting = []
+        yield from self._flush(waiting)
+
+    def _read_ahead(
+        self, requests: Iterable[ScanRequest], is_known: IsKnown | None
+    ) -> Iterator[_Pending]:
+        ahead: deque[tuple[ScanRequest, Future[_Pending]]] = deque()
+        with ThreadPoolExecutor(READER_PROCESSES) as threads:
+            try:
+                for request in requests:
+                    ahead.append((request, threads.submit(self._read, request, is_known)))
+                    if len(ahead) > 2 * self.batch_size:
+                        yield ahead.popleft()[1].result()
+                while ahead:
+                    yield ahead.popleft()[1].result()
+            finally:
+                for _, future in ahead:
+                    future.cancel()
+
+    def _read(self, request: ScanRequest, is_known: IsKnown | None) -> _Pending:
+        pending = _Pending(request, None, [], [])
+        try:
+            scan = self._readers.read(request.path, request.frame, request.manual)
+        except HcBatchError as error:
+            pending.result = self._refused(error)
+            return pending
+        pending.scan = scan
+        if is_known is not None and is_known(request, scan.sha256):
+            pending.result = replace(self._about(scan), status=Status.DUPLICATE)
+            return pending
+        for region in scan.regions:
+            box = region.box
+            crop = scan.pixels[box.top : box.bottom, box.left : box.right]
+            pending.views.append(_View(region, self._engine.prepare(crop)))
+        return pending
+
+    def _flush(self, waiting: list[_Pending]) -> Iterator[tuple[ScanRequest, Result]]:
+        views = [(pending, view) for pending in waiting for view in pending.views]
+        for start in range(0, len(views), self.batch_size):
+            batch = views[start : start + self.batch_size]
+            maps = self._engine.predict([view.prepared for _, view in batch])
+            for (pending, view), probability in zip(batch, maps, strict=True):
+                head = measure_head(probability, view.prepared, view.region.spacing)
+                if head is not None:
+                    pending.heads.append((view.region, _in_raster(head, view.region)))
+        for pending in waiting:
+            yield pending.request, pending.result or self._conclude(pending)
+
+    def _conclude(self, pending: _Pending) -> Result:
+        """The result of a scan whose views have all been looked at."""
+        scan = pending.scan
+        assert scan is not None
+        about = self._about(scan)
+        unscaled = all(region.spacing is None for region in scan.regions)
+        if not pending.heads:
+            return self._refused(SpacingUnknown() if unscaled else NoHead(), about)
+        region, head = max(pending.heads, key=lambda pair: pair[1].confidence)
+        about = _with_head(about, region, head)
+        if unscaled:
+            return self._refused(SpacingUnknown(), about)
+        try:
+            region = region_of_head(scan.regions, head.ellipse.bounding_box_px())
+        except HcBatchError as error:
+            return self._refused(error, about)
+        doubts = (*scan.flags, *region.flags, *head.flags, *_other_heads(pending.heads, head))
+        flags = tuple(dict.fromkeys(doubts))
+        weeks = FORMULAS[self._ga_formula](head.hc_mm) if head.hc_mm else None
+        return replace(
+            about,
+            status=Status.FLAGGED if flags else Status.MEASURED,
+            flags=flags,
+            hc_mm=head.hc_mm,
+            bpd_mm=head.bpd_mm,
+            ofd_mm=head.ofd_mm,
+            ga_weeks=weeks,
+            ga_formula=self._ga_formula if weeks else None,
+        )
+
+    def _about(self, scan: Scan) -> Result:
+        return Result(
+            status=Status.REJECTED,
+            model=self.model,
+            decoder=scan.decoder,
+            rows=scan.pixels.shape[0],
+            columns=scan.pixels.shape[1],
+            sop_instance_uid=scan.sop_instance_uid,
+            study_instance_uid=scan.study_instance_uid,
+            sha256=scan.sha256,
+        )
+
+    def _refused(self, error: HcBatchError, about: Result | None = None) -> Result:
+        status = Status.FAILED if isinstance(error, ScanFailed) else Status.REJECTED
+        about = about or Result(status, self.model)
+        return replace(about, status=status, code=error.code, message=str(error))
+
+
+def _in_raster(head: Measurement, region: Region) -> Measurement:
+    """The head of a region's crop, in pixels of the whole image."""
+    ellipse = replace(
+        head.ellipse,
+        center_x_px=head.ellipse.center_x_px + region.box.left,
+        center_y_px=head.ellipse.center_y_px + region.box.top,
+    )
+    return replace(head, ellipse=ellipse)
+
+
+def _other_heads(heads: list[tuple[Region, Measurement]], chosen: Measurement) -> tuple[str, ...]:
+    """A flag where another region shows a head elsewhere, not the same one again."""
+    for _, other in heads:
+        apart_px = other.ellipse.center_px - chosen.ellipse.center_px
+        if float(apart_px @ apart_px) > chosen.ellipse.semi_axis_a_px**2:
+            return (SEVERAL_HEADS,)
+    return ()
+
+
+def _with_head(about: Result, region: Region, head: Measurement) -> Result:
+    ellipse, box, spacing = head.ellipse, region.box, region.spacing
+    return replace(
+        about,
+        row_mm=spacing.row_mm if spacing else None,
+        column_mm=spacing.column_mm if spacing else None,
+        spacing_source=region.spacing_source,
+        region_index=region.index,
+        region_box=f"{box.left},{box.top},{box.right},{box.bottom}",
+        center_x_px=ellipse.center_x_px,
+        center_y_px=ellipse.center_y_px,
+        semi_axis_a_px=ellipse.semi_axis_a_px,
+        semi_axis_b_px=ellipse.semi_axis_b_px,
+        angle_rad=ellipse.angle_rad,
+        confidence=head.confidence,
+    )
+
+
+def verify_weights(settings: Settings) -> Card:
+    """The weights' card; raises ``ModelMismatch`` where the weights are not those of it."""
+    try:
+        return verify(settings.weights)
+    except WeightsError as error:
+        raise ModelMismatch(str(error)) from error
+
+
+def open_instrument(settings: Settings) -> Instrument:
+    """Loads the network and starts the readers; takes seconds, so do it once per process.
+
+    Raises ``ModelMismatch`` where the weights are not those of their card.
+    """
+    # Keras takes 4 to 5 s to import: only those who measure pay for it.
+    from hcmodel.engine import Engine
+
+    try:
+        engine = Engine(settings.weights)
+    except WeightsError as error:
+        raise ModelMismatch(str(error)) from error
+    return Instrument(
+        engine, ReaderPool(READER_PROCESSES, roots=settings.data_roots), settings.ga_formula
+    )

@@ -16,6 +16,7 @@ from hcmodel.geometry import Ellipse, FloatArray
 from hcmodel.phantom import draw_phantom, random_head, smooth_noise
 
 GreyImage = NDArray[np.uint8]
+FloatImage = NDArray[np.float32]
 Sample = tuple[GreyImage, Ellipse | None]
 
 PHANTOM_SHARE = 0.05
@@ -31,14 +32,24 @@ def flip_left_right(sample: Sample, rng: np.random.Generator) -> Sample:
 
 
 def other_scanner(sample: Sample, rng: np.random.Generator) -> Sample:
-    """One random variation: source, view, appearance, and what scanners draw over images."""
+    """One strong variation: source, view, appearance, and what scanners draw over images."""
+    return _vary(sample, rng, view=0.8, look=0.5)
+
+
+def same_scanner(sample: Sample, rng: np.random.Generator) -> Sample:
+    """A mild one, for the last epochs: the same sources, near the images as they are."""
+    return _vary(sample, rng, view=0.4, look=0.25)
+
+
+def _vary(sample: Sample, rng: np.random.Generator, *, view: float, look: float) -> Sample:
+    """``view`` and ``look`` scale how far geometry and appearance go, 1 being the widest."""
     source = rng.random()
     if source < PHANTOM_SHARE:
         sample = _phantom(sample[0].shape, rng)
     elif source < PHANTOM_SHARE + NEGATIVE_SHARE:
         sample = without_head(sample, rng)
-    sample = _warp(sample, _random_view(sample[0].shape, rng))
-    return _appearance(sample[0], rng), sample[1]
+    sample = _warp(sample, _random_view(sample[0].shape, rng, view))
+    return _appearance(sample[0], rng, look), sample[1]
 
 
 def without_head(sample: Sample, rng: np.random.Generator) -> Sample:
@@ -100,21 +111,21 @@ def _background(pixels: GreyImage, head: Ellipse) -> GreyImage:
     return np.asarray(cv2.resize(max(strips, key=np.size), (width, height)), np.uint8)
 
 
-def _random_view(shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
+def _random_view(shape: tuple[int, ...], rng: np.random.Generator, strength: float) -> FloatArray:
     """Affine map: zoom, stretch, turn, mirror and shift around the centre."""
     height, width = shape[:2]
-    wide = rng.random() < 0.1
-    turn_rad = rng.uniform(-math.pi, math.pi) if wide else rng.normal(0, math.radians(14))
-    zoom = math.exp(rng.uniform(math.log(0.7), math.log(1.35)))
-    stretch = math.exp(rng.normal(0, 0.06))
+    wide = rng.random() < 0.1 * strength
+    turn_rad = rng.uniform(-math.pi, math.pi) if wide else rng.normal(0, 0.25 * strength)
+    zoom = math.exp(strength * rng.uniform(math.log(0.7), math.log(1.35)))
+    stretch = math.exp(rng.normal(0, 0.06 * strength))
     mirror_x = -1.0 if rng.random() < 0.5 else 1.0
-    mirror_y = -1.0 if rng.random() < 0.15 else 1.0
+    mirror_y = -1.0 if rng.random() < 0.15 * strength else 1.0
     cos, sin = math.cos(turn_rad), math.sin(turn_rad)
     linear = np.array([[cos, -sin], [sin, cos]]) @ np.diag(
         [zoom * stretch * mirror_x, zoom / stretch * mirror_y]
     )
     center = np.array([(width - 1) / 2, (height - 1) / 2])
-    shift = rng.normal(0, 0.06, 2) * [width, height]
+    shift = rng.normal(0, 0.06 * strength, 2) * [width, height]
     return np.column_stack([linear, center + shift - linear @ center])
 
 
@@ -125,40 +136,56 @@ def _warp(sample: Sample, affine: FloatArray) -> Sample:
     return np.asarray(moved, np.uint8), None if head is None else head.transformed(affine)
 
 
-def _appearance(pixels: GreyImage, rng: np.random.Generator) -> GreyImage:
-    shape = (pixels.shape[0], pixels.shape[1])
-    grey = pixels.astype(np.float32) / 255
-    if rng.random() < 0.15:
-        factor = rng.uniform(1.5, 3.5)
-        small = cv2.resize(grey, None, fx=1 / factor, fy=1 / factor, interpolation=cv2.INTER_AREA)
-        grey = cv2.resize(small, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
-    if rng.random() < 0.2:
-        grey = cv2.GaussianBlur(grey, (0, 0), rng.uniform(0.5, 2.0))
-    if rng.random() < 0.8:
-        grey = grey ** math.exp(rng.normal(0, 0.3))
-        grey = grey * math.exp(rng.normal(0, 0.25)) + rng.normal(0, 0.03)
-    if rng.random() < 0.4:
-        grey = grey * np.exp(0.35 * smooth_noise(shape, shape[1] / rng.uniform(1.5, 5), rng))
-    if rng.random() < 0.25:
-        grey = _shadow(grey, rng)
-    if rng.random() < 0.3:
-        grain = smooth_noise(shape, rng.uniform(1, 3), rng)
-        grey = grey * (1 + rng.uniform(0.05, 0.3) * grain)
-    if rng.random() < 0.2:
-        grey = grey + rng.uniform(0.01, 0.06) * rng.standard_normal(shape, np.float32)
+def _appearance(pixels: GreyImage, rng: np.random.Generator, strength: float) -> GreyImage:
+    grey = pixels.astype(np.float32) / np.float32(255)
+    for change, share in ((_blurred, 0.3), (_lit, 0.85), (_shadow, 0.25), (_noisy, 0.4)):
+        if rng.random() < share * strength:
+            grey = change(grey, rng)
     result: GreyImage = np.clip(255 * grey, 0, 255).astype(np.uint8)
-    if rng.random() < 0.25:
+    if rng.random() < 0.25 * strength:
         result = _overlay(result, rng)
-    if rng.random() < 0.15:
+    if rng.random() < 0.15 * strength:
         result = _frame_sector(result, rng)
-    if rng.random() < 0.1:
+    if rng.random() < 0.1 * strength:
         quality = int(rng.integers(20, 70))
         coded = cv2.imencode(".jpg", result, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
         result = np.asarray(cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE), np.uint8)
     return result
 
 
-def _shadow(grey: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+def _blurred(grey: FloatImage, rng: np.random.Generator) -> FloatImage:
+    """A coarser raster or a wider beam."""
+    size = (grey.shape[1], grey.shape[0])
+    if rng.random() < 0.5:
+        factor = rng.uniform(1.5, 3.5)
+        small = cv2.resize(grey, None, fx=1 / factor, fy=1 / factor, interpolation=cv2.INTER_AREA)
+        grey = np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_LINEAR), np.float32)
+    else:
+        grey = np.asarray(cv2.GaussianBlur(grey, (0, 0), rng.uniform(0.5, 2.0)), np.float32)
+    return grey
+
+
+def _lit(grey: FloatImage, rng: np.random.Generator) -> FloatImage:
+    """Gamma, gain and offset, and gain that varies over the image."""
+    shape = (grey.shape[0], grey.shape[1])
+    grey = grey ** math.exp(rng.normal(0, 0.3))
+    grey = grey * math.exp(rng.normal(0, 0.25)) + rng.normal(0, 0.03)
+    if rng.random() < 0.4:
+        grey = grey * np.exp(0.35 * smooth_noise(shape, shape[1] / rng.uniform(1.5, 5), rng))
+    return np.asarray(grey, np.float32)
+
+
+def _noisy(grey: FloatImage, rng: np.random.Generator) -> FloatImage:
+    """Speckle that scales with the echo, or noise that does not."""
+    shape = (grey.shape[0], grey.shape[1])
+    if rng.random() < 0.6:
+        grain = smooth_noise(shape, rng.uniform(1, 3), rng)
+        return np.asarray(grey * (1 + rng.uniform(0.05, 0.3) * grain), np.float32)
+    noise = rng.uniform(0.01, 0.06) * rng.standard_normal(shape, np.float32)
+    return np.asarray(grey + noise, np.float32)
+
+
+def _shadow(grey: FloatImage, rng: np.random.Generator) -> FloatImage:
     """A dark wedge from above, as behind bone."""
     height, width = grey.shape
     middle_px, half_px = rng.uniform(0, width), rng.uniform(0.02, 0.12) * width
@@ -166,7 +193,8 @@ def _shadow(grey: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.f
     y_px, x_px = np.mgrid[0:height, 0:width].astype(np.float32)
     across = np.abs(x_px - middle_px - lean * y_px) / (half_px * (0.5 + y_px / height))
     depth = np.clip((y_px / height - rng.uniform(-0.3, 0.6)) * 5, 0, 1)
-    return np.asarray(grey * (1 - rng.uniform(0.4, 0.95) * np.exp(-(across**4)) * depth))
+    dark = rng.uniform(0.4, 0.95) * np.exp(-(across**4)) * depth
+    return np.asarray(grey * (1 - dark), np.float32)
 
 
 def _overlay(pixels: GreyImage, rng: np.random.Generator) -> GreyImage:

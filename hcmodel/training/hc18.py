@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hcmodel.geometry import Ellipse, FloatArray, Spacing
+from hcmodel.fit import fit_points
+from hcmodel.geometry import Ellipse, Spacing
 
 PIXEL_SIZE_COLUMN = "pixel size(mm)"
 HC_COLUMN = "head circumference (mm)"
@@ -35,6 +36,7 @@ class LabelledImage:
 
     @property
     def name(self) -> str:
+        """The image's file name."""
         return self.image_path.name
 
     @property
@@ -121,17 +123,14 @@ def ellipse_of_annotation(annotation: NDArray[np.uint8]) -> Ellipse:
     0.8 mm in HC18). Raises ``ValueError`` where there is no ellipse.
     """
     marked = annotation > 127
-    closed = cv2.findContours(
-        marked.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
-    )[0]
+    closed = cv2.findContours(marked.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0]
     outer = max(closed, key=len, default=None)
     if outer is None or len(outer) < 20:
         raise ValueError("no outline and no mask found")
     core = cv2.erode(marked.astype(np.uint8), np.ones((7, 7), np.uint8), borderValue=1)
     if core.sum() > 0.2 * marked.sum():
         return _fit_mask_border(marked)
-    y_px, x_px = np.nonzero(marked)
-    return fit_points(np.stack([x_px, y_px], axis=1).astype(np.float64))
+    return _fit_pixels(marked)
 
 
 def _fit_mask_border(mask: NDArray[np.bool_]) -> Ellipse:
@@ -141,19 +140,15 @@ def _fit_mask_border(mask: NDArray[np.bool_]) -> Ellipse:
     ring = inner | outer
     ring[[0, -1]] = False  # the image's border is not the head's
     ring[:, [0, -1]] = False
-    y_px, x_px = np.nonzero(ring)
-    return fit_points(np.stack([x_px, y_px], axis=1).astype(np.float64))
+    return _fit_pixels(ring)
 
 
-def fit_points(points_px: FloatArray) -> Ellipse:
-    """Least-squares ellipse through ``(N, 2)`` points (OpenCV's direct fit), in px."""
-    (x_px, y_px), (first_px, second_px), angle_deg = cv2.fitEllipseDirect(
-        points_px.astype(np.float32)
-    )
-    angle_rad = np.deg2rad(angle_deg)
-    cos, sin = np.cos(angle_rad), np.sin(angle_rad)
-    axes = np.array([[cos, -sin], [sin, cos]]) @ np.diag([first_px / 2, second_px / 2])
-    return Ellipse.from_matrix(np.array([x_px, y_px]), axes)
+def _fit_pixels(marked: NDArray[np.bool_]) -> Ellipse:
+    y_px, x_px = np.nonzero(marked)
+    ellipse = fit_points(np.stack([x_px, y_px], axis=1).astype(np.float64))
+    if ellipse is None:
+        raise ValueError("the outline is no ellipse")
+    return ellipse
 
 
 def folds_by_exam(images: list[LabelledImage], folds: int, seed: int = 1) -> list[list[int]]:

@@ -7,17 +7,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hcmodel.training.augment import Sample, flip_left_right, other_scanner
-from hcmodel.unet import UNetConfig
+from hcmodel.training.augment import Sample, flip_left_right, other_scanner, same_scanner
+from hcmodel.unet_config import UNetConfig
+
+Augment = Callable[[Sample, np.random.Generator], Sample]
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """All that decides a training besides its data."""
+    """All that decides a training besides its data.
+
+    ``late_augment`` takes over from ``augment`` in the last ``late_epochs``.
+    """
 
     name: str
     network: UNetConfig
-    augment: Callable[[Sample, np.random.Generator], Sample]
+    augment: Augment
     loss: str
     epochs: int
     batch_size: int = 8
@@ -25,6 +30,8 @@ class Recipe:
     cosine: bool = False
     ema_momentum: float | None = None
     side_outputs: int = 0
+    late_augment: Augment | None = None
+    late_epochs: int = 0
 
 
 NOTEBOOK = Recipe(
@@ -47,6 +54,8 @@ HC18 = Recipe(
     cosine=True,
     ema_momentum=0.995,
     side_outputs=2,
+    late_augment=same_scanner,
+    late_epochs=6,
 )
 
 RECIPES = {recipe.name: recipe for recipe in (NOTEBOOK, HC18)}

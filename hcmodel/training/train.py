@@ -10,16 +10,17 @@ import math
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from hcmodel.card import Card, file_sha256
 from hcmodel.geometry import Ellipse
 from hcmodel.preprocess import prepare, to_tensor
 from hcmodel.training.augment import Sample
+from hcmodel.training.curve import draw_curve
 from hcmodel.training.hc18 import LabelledImage, TrainingDataError, read_grey, read_truth
 from hcmodel.training.losses import bce_dice
 from hcmodel.training.recipes import Recipe
@@ -43,9 +44,7 @@ class Samples(keras.utils.PyDataset):
     def __len__(self) -> int:
         return math.ceil(len(self._samples) / self._recipe.batch_size)
 
-    def __getitem__(
-        self, step: int
-    ) -> tuple[NDArray[np.float32], tuple[NDArray[np.float32], ...]]:
+    def __getitem__(self, step: int) -> tuple[NDArray[np.float32], tuple[NDArray[np.float32], ...]]:
         size = self._recipe.batch_size
         order = np.arange(len(self._samples))
         if self._augmented:
@@ -58,7 +57,9 @@ class Samples(keras.utils.PyDataset):
         if not self._augmented:
             return self._samples[index]
         rng = np.random.default_rng([SEED, self.epoch, index])
-        return self._recipe.augment(self._samples[index], rng)
+        late = self.epoch >= self._recipe.epochs - self._recipe.late_epochs
+        augment = self._recipe.late_augment if late else self._recipe.augment
+        return (augment or self._recipe.augment)(self._samples[index], rng)
 
     def _masks(self, heads: list[Ellipse | None]) -> tuple[NDArray[np.float32], ...]:
         network = self._recipe.network
@@ -119,10 +120,11 @@ def train(
     validation: Sequence[LabelledImage],
     recipe: Recipe,
     folder: Path,
-) -> keras.Model:
+) -> Path:
     """Trains to the recipe's last epoch, from ``folder``'s checkpoint where there is one.
 
-    Returns the network as it is shipped: averaged weights, one output, no optimiser.
+    Writes the network as it is shipped (averaged weights, one output, no optimiser) with its
+    card, the log and the curve into ``folder``; returns the weights' path.
     """
     folder.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(SEED)
@@ -149,16 +151,30 @@ def train(
             verbose=1 if sys.stderr.isatty() else 2,
         )
     model.optimizer.finalize_variable_values(model.trainable_variables)
+    draw_curve(folder / LOG, folder / "curve.png")
+    weights = folder / f"{recipe.name}.keras"
+    _shipped(model, recipe).save(weights)
+    Card(
+        name=recipe.name,
+        sha256=file_sha256(weights),
+        network=recipe.network,
+        recipe=recipe.name,
+        training={
+            "images": len(training),
+            "epochs": recipe.epochs,
+            "exams": sorted({image.exam for image in training}),
+        },
+    ).write(weights)
+    return weights
+
+
+def _shipped(model: keras.Model, recipe: Recipe) -> keras.Model:
+    """The same network without side outputs; layers keep their order, so weights go one by one."""
     shipped = get_unet(recipe.network)
-    for layer in shipped.layers:
-        layer.set_weights(_twin(model, shipped, layer).get_weights())
+    trained = [layer for layer in model.layers if not layer.name.startswith("side_")]
+    for layer, source in zip(shipped.layers, trained, strict=True):
+        layer.set_weights(source.get_weights())
     return shipped
-
-
-def _twin(trained: keras.Model, shipped: keras.Model, layer: keras.Layer) -> keras.Layer:
-    """The trained layer that stands where ``layer`` stands in the shipped network."""
-    main = [each for each in trained.layers if not each.name.startswith("side_")]
-    return main[shipped.layers.index(layer)]
 
 
 def _compiled(recipe: Recipe, steps: int) -> keras.Model:

@@ -51,11 +51,10 @@ class ReaderPool:
         self._deadline_s = deadline_s
         self._readers = [_Reader(json.dumps(limits)) for _ in range(processes)]
         self._idle: queue.SimpleQueue[_Reader] = queue.SimpleQueue()
+        for reader in self._readers:
+            self._idle.put(reader)  # each starts its process with its first file
 
     def __enter__(self) -> ReaderPool:
-        for reader in self._readers:
-            reader.start()
-            self._idle.put(reader)
         return self
 
     def __exit__(
@@ -64,6 +63,10 @@ class ReaderPool:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the processes; nothing may be read any more."""
         for reader in self._readers:
             reader.stop()
 

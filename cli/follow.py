@@ -1,0 +1,35 @@
+"""Follows a batch to its end with a progress bar."""
+
+from __future__ import annotations
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from cli.console import words
+from worker.store.progress import Progress as BatchProgress
+from worker.store.progress import wait
+from worker.store.session import Database
+
+
+def bar() -> Progress:
+    """A bar on standard error; nothing where no terminal looks on."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=words,
+        transient=True,
+        disable=not words.is_terminal,
+    )
+
+
+def follow(database: Database, batch: str, timeout_s: float | None = None) -> BatchProgress:
+    """Waits until the batch is finished or the time is over."""
+    with bar() as shown:
+        task = shown.add_task(f"batch {batch}", total=None)
+
+        def update(present: BatchProgress) -> None:
+            done = present.total - present.pending
+            shown.update(task, total=present.total, completed=done)
+
+        return wait(database, batch, timeout_s, update)

@@ -1,0 +1,107 @@
+"""Options that several commands share; they stack as decorators."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from hcmodel.geometry import Spacing
+from worker.intake.discover import Options
+from worker.reading import FramePolicy
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class PixelSize(click.ParamType[Spacing]):
+    """``MM`` or ``ROW,COLUMN`` in millimetres."""
+
+    name = "MM"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Spacing:
+        """One number for both axes, or two."""
+        if isinstance(value, Spacing):
+            return value
+        parts = str(value).split(",")
+        try:
+            sizes_mm = [float(part) for part in parts]
+            if len(sizes_mm) > 2:
+                raise ValueError("more than two numbers")
+            return Spacing(sizes_mm[0], sizes_mm[-1])
+        except ValueError as error:
+            self.fail(f"{value!r} is no pixel size: one number of mm, or ROW,COLUMN ({error})")
+
+
+format_option = click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(["table", "csv", "json", "jsonl"]),
+    default="table",
+    show_default=True,
+)
+batch_option = click.option("--batch", help="Only this batch; see hc-batch status.")
+
+_INPUT_OPTIONS = (
+    click.option(
+        "--pixel-size",
+        type=PixelSize(),
+        metavar="MM|ROW,COLUMN",
+        help="Size of a pixel in mm, instead of what the files say; stored as 'manual'.",
+    ),
+    click.option(
+        "--pixel-sizes",
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        metavar="FILE.csv",
+        help="Pixel sizes per file: columns filename, pixel size(mm), as HC18 has them.",
+    ),
+    click.option(
+        "--frames",
+        default="first",
+        show_default=True,
+        metavar="first|middle|every:N|all",
+        help="Which frames of a cine loop; one row each.",
+    ),
+    click.option(
+        "--recursive/--no-recursive",
+        default=True,
+        show_default=True,
+        help="Also look in folders within folders.",
+    ),
+)
+
+
+def read_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Hands the input options to the command as one ``options``."""
+
+    @functools.wraps(command)
+    def wrapped(
+        pixel_size: Spacing | None,
+        pixel_sizes: Path | None,
+        frames: str,
+        recursive: bool,
+        **others: Any,
+    ) -> None:
+        try:
+            policy = FramePolicy.parse(frames)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="--frames") from error
+        command(options=Options(pixel_size, pixel_sizes, policy, recursive), **others)
+
+    return wrapped
+
+
+def input_options(command: Command) -> Command:
+    """How files are read: pixel sizes, frames, folders."""
+    for option in reversed(_INPUT_OPTIONS):
+        command = option(command)
+    return command
+
+
+paths_argument = click.argument(
+    "paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH..."
+)

@@ -1,0 +1,68 @@
+"""``hc-batch run``: measures in this process."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from cli.console import out, words
+from cli.follow import bar
+from cli.main import EXIT_INTERRUPTED, exit_of
+from cli.options import input_options, paths_argument, read_options
+from cli.table import counts_line, rows_table
+from worker.intake.discover import Options
+from worker.reports.tabular import NOTICE
+from worker.run import measure_run, prepare_run
+from worker.settings import Settings
+from worker.store.progress import counts, progress, skipped_files
+from worker.store.rows import Filter, select_rows
+from worker.store.session import Database, open_database
+
+NEWEST = 50
+
+
+@click.command()
+@paths_argument
+@input_options
+@read_options
+def command(paths: tuple[Path, ...], options: Options) -> None:
+    """Measure files in this process and store the rows; no queue needed.
+
+    Ctrl-C keeps what was measured; the same command again continues.
+
+    Example: hc-batch run ~/scans --pixel-size 0.154
+    """
+    settings = Settings.from_environment()
+    with open_database(settings) as database:
+        batch = prepare_run(database, paths, options)
+        try:
+            _measure(database, settings, batch)
+        except KeyboardInterrupt:
+            words.print(f"\ninterrupted: {counts_line(counts(database, batch))}")
+            words.print("what was measured is kept; the same command again continues")
+            sys.exit(EXIT_INTERRUPTED)
+        _report(database, batch)
+
+
+def _measure(database: Database, settings: Settings, batch: str) -> None:
+    before = progress(database, batch)
+    if not before.pending:
+        return
+    with bar() as shown:
+        task = shown.add_task(
+            "measuring", total=before.total, completed=before.total - before.pending
+        )
+        measure_run(database, settings, batch, lambda _claim, _status: shown.advance(task))
+
+
+def _report(database: Database, batch: str) -> None:
+    limit = NEWEST if sys.stdout.isatty() else None
+    rows = select_rows(database, Filter(batch=batch), limit=limit, newest_first=limit is not None)
+    out.print(rows_table(rows))
+    for file in skipped_files(database, batch):
+        words.print(f"skipped: {file.source} ({file.code}: {file.reason})", markup=False)
+    done = progress(database, batch)
+    words.print(f"batch {batch}: {counts_line(done.counts, done.skipped)}; {NOTICE}")
+    sys.exit(exit_of(done))

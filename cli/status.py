@@ -1,0 +1,50 @@
+"""``hc-batch status``: how far batches have come."""
+
+from __future__ import annotations
+
+import click
+from rich.table import Table
+
+from cli.console import out, words
+from cli.table import counts_line, duration
+from worker.intake.publish import workers_listening
+from worker.settings import Settings
+from worker.store.progress import Progress, latest_batches, progress, skipped_files
+from worker.store.session import open_database
+
+
+@click.command()
+@click.argument("batch", required=False)
+@click.option("--skipped", is_flag=True, help="Also list the batch's skipped files.")
+def command(batch: str | None, skipped: bool) -> None:
+    """Count scans by state; show rate and remaining time.
+
+    Without BATCH: the newest batches, then all scans together.
+
+    Example: hc-batch status
+    """
+    settings = Settings.from_environment()
+    with open_database(settings) as database:
+        present = progress(database, batch)
+        if batch is None:
+            table = Table(box=None, pad_edge=False, header_style="bold")
+            for heading in ("batch", "kind", "created (UTC)", "scans", "from"):
+                table.add_column(heading, overflow="fold")
+            for each in latest_batches(database):
+                created = f"{each.created_at:%Y-%m-%d %H:%M}"
+                table.add_row(each.batch, each.kind, created, counts_line(each.counts), each.label)
+            out.print(table)
+        out.print(_summary(present))
+        if skipped and batch is not None:
+            for file in skipped_files(database, batch):
+                out.print(f"skipped: {file.source} ({file.code}: {file.reason})", markup=False)
+    if present.pending and not workers_listening(settings):
+        words.print("no worker listens: start one with hc-batch worker")
+
+
+def _summary(present: Progress) -> str:
+    name = present.batch or "all"
+    line = f"{name}: {counts_line(present.counts, present.skipped)}"
+    if present.pending and present.rate_per_s:
+        line += f"; {present.rate_per_s:.1f} scans/s, {duration(present.remaining_s)} left"
+    return line

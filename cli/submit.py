@@ -1,0 +1,57 @@
+"""``hc-batch submit``: files into the queue."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from cli.console import out, words
+from cli.follow import bar, follow
+from cli.main import exit_of
+from cli.options import input_options, paths_argument, read_options
+from cli.table import counts_line
+from worker.intake.discover import Options
+from worker.intake.submit import Intake, submit
+from worker.settings import Settings
+from worker.store.session import open_database
+
+
+@click.command()
+@paths_argument
+@input_options
+@read_options
+@click.option("--wait", is_flag=True, help="Follow the batch to its end.")
+@click.option(
+    "--timeout", type=click.FloatRange(min=0), metavar="S", help="With --wait: at most S seconds."
+)
+def command(paths: tuple[Path, ...], options: Options, wait: bool, timeout: float | None) -> None:
+    """Queue files for the workers.
+
+    Prints the batch's name. Interrupted, the same command goes on without doubles. Where no worker
+    listens the rows are kept, and the next worker takes them up.
+
+    Example: hc-batch submit ~/scans --wait
+    """
+    settings = Settings.from_environment()
+    with bar() as shown:
+        task = shown.add_task("submitting", total=None)
+
+        def update(intake: Intake) -> None:
+            shown.update(task, completed=intake.found)
+
+        submission = submit(settings, paths, options, update)
+    out.print(submission.batch)
+    again = submission.found - submission.new
+    known = f" ({again} of them queued before)" if again else ""
+    words.print(f"{submission.found} scans{known}, {submission.skipped} files skipped")
+    if submission.skipped:
+        words.print(f"see them with: hc-batch status {submission.batch} --skipped")
+    if not submission.workers_listening:
+        words.print("no worker listens; the scans wait in the database: hc-batch worker")
+    if wait:
+        with open_database(settings) as database:
+            done = follow(database, submission.batch, timeout)
+        words.print(counts_line(done.counts, done.skipped))
+        sys.exit(exit_of(done))

@@ -1,0 +1,61 @@
+"""Rows and counts as tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from rich.table import Table
+
+from worker.result import Status
+from worker.store.rows import Row
+
+STYLES = {
+    Status.MEASURED: "green",
+    Status.FLAGGED: "yellow",
+    Status.REJECTED: "magenta",
+    Status.FAILED: "red",
+}
+
+
+def rows_table(rows: Iterable[Row]) -> Table:
+    """The columns that fit a terminal; CSV and JSON have them all."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("source", overflow="fold")
+    for heading in ("frame", "status", "HC mm", "BPD mm", "OFD mm", "GA weeks", "conf."):
+        table.add_column(heading, justify="left" if heading == "status" else "right", no_wrap=True)
+    table.add_column("code or flags", overflow="fold")
+    for row in rows:
+        status = Status(row.status)
+        table.add_row(
+            row.source,
+            f"{row.frame}",
+            f"[{STYLES.get(status, 'default')}]{status}[/]",
+            number(row.hc_mm),
+            number(row.bpd_mm),
+            number(row.ofd_mm),
+            number(row.ga_weeks),
+            number(row.confidence, 2),
+            row.code or " ".join(row.flags),
+        )
+    return table
+
+
+def counts_line(counts: Mapping[Status, int], skipped: int = 0) -> str:
+    """``12 measured, 1 rejected, 2 skipped``: what there is, nothing that there is not."""
+    parts = [f"{counts[status]} {status}" for status in Status if counts.get(status)]
+    parts += [f"{skipped} skipped"] if skipped else []
+    return ", ".join(parts) or "nothing yet"
+
+
+def number(value: float | None, digits: int = 1) -> str:
+    """A number for people; empty where unknown."""
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def duration(seconds: float | None) -> str:
+    """``42 s``, ``7 min`` or ``3.5 h``; ``unknown time`` where it is."""
+    if seconds is None:
+        return "unknown time"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

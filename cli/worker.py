@@ -1,0 +1,31 @@
+"""``hc-batch worker``: measures what is queued."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from worker.settings import Settings
+
+
+@click.command()
+@click.option(
+    "--concurrency",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Processes with a network each; one per GPU.",
+)
+def command(concurrency: int) -> None:
+    """Measure what is queued, until stopped.
+
+    Takes up what was submitted while no worker ran. Ctrl-C or SIGTERM gives back what is not
+    done. Without HC_BROKER_URL a private Redis is started, and shared with the other commands.
+
+    Example: hc-batch worker
+    """
+    # Celery takes its time to import; no other command needs it whole.
+    from worker.serve import serve
+
+    sys.exit(serve(Settings.from_environment(), concurrency))

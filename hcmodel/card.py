@@ -1,0 +1,73 @@
+"""The weights' card: what they are, what made them, and the hash that proves it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from hcmodel import CODE_VERSION
+from hcmodel.unet_config import UNetConfig
+
+SHIPPED = Path(__file__).parent / "weights" / "hc18.keras"
+
+
+class WeightsError(Exception):
+    """The weights cannot be used; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """Stored as JSON beside the weights, ``NAME.json`` for ``NAME.keras``."""
+
+    name: str
+    sha256: str
+    network: UNetConfig
+    recipe: str
+    training: Mapping[str, object] = field(default_factory=dict)
+    figures: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def model(self) -> str:
+        """The measuring instrument's version, as it stands in every row."""
+        return f"{self.name}-{self.sha256[:12]}-{CODE_VERSION}"
+
+    def write(self, weights: Path) -> None:
+        """Writes the card beside its weights."""
+        text = json.dumps(asdict(self), indent=2, sort_keys=False)
+        weights.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+
+
+def read_card(weights: Path) -> Card:
+    """The card beside ``weights``; raises ``WeightsError`` where it is missing or not a card."""
+    path = weights.with_suffix(".json")
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        return Card(**{**fields, "network": UNetConfig(**fields["network"])})
+    except OSError as error:
+        raise WeightsError(f"no card beside the weights: {path.name} ({error.strerror})") from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise WeightsError(f"{path.name} is not a card of this version: {error}") from error
+
+
+def file_sha256(path: Path) -> str:
+    """The file's SHA-256 in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def verify(weights: Path) -> Card:
+    """The card, if the weights are the ones it describes; raises ``WeightsError`` otherwise."""
+    card = read_card(weights)
+    try:
+        found = file_sha256(weights)
+    except OSError as error:
+        raise WeightsError(f"cannot read the weights {weights.name}: {error.strerror}") from error
+    if found != card.sha256:
+        raise WeightsError(
+            f"{weights.name} has SHA-256 {found[:12]}..., its card says {card.sha256[:12]}...; "
+            "install the package again, or put back the weights that the card describes"
+        )
+    return card

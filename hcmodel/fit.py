@@ -1,0 +1,159 @@
+"""From the network's probability map to one ellipse in pixels of the original image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import contourpy
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hcmodel.geometry import Ellipse, FloatArray
+from hcmodel.preprocess import Prepared
+
+LEVEL = 0.5
+MIN_POINTS = 20
+MIN_AREA_SHARE = 0.004
+"""Of the raster; the smallest head of HC18 covers 1.3 %."""
+BORDER_PX = 1.5
+"""Closer to the image's border than this, the level line is the border's and not the head's."""
+MIN_LINE_SHARE = 0.25
+"""A level line shorter than this share of the largest piece's is a speck."""
+
+MAX_DEPTH_SHARE = 0.03
+"""Of the head's size: a level line that lies deeper below its convex hull is a notch or a gap."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadFit:
+    """An ellipse with the evidence for and against it.
+
+    ``ellipse`` in px of the original image. ``residual``: root mean square distance of the level
+    line to the ellipse, as a share of its mean semi-axis. ``border_share``: share of the level
+    line that runs along the image's border. ``main_share``: share of the area that is in the
+    largest piece. ``agreement``: soft Dice of the map and the filled ellipse. ``sharpness``:
+    mean of |2p - 1| over the ellipse's border band, low where the network wavers.
+    """
+
+    ellipse: Ellipse
+    residual: float
+    border_share: float
+    main_share: float
+    agreement: float
+    sharpness: float
+
+
+def fit_head(probability: NDArray[np.float32], prepared: Prepared) -> HeadFit | None:
+    """Ellipse of the head in a ``(H, W)`` map of the network's raster; ``None`` without a head.
+
+    A skull may come in two arcs, and a second bright body may lie beside it: the largest piece
+    alone and all pieces together are both fitted, and the map decides between them.
+    """
+    pieces = sorted(_level_lines(probability), key=_area_px, reverse=True)
+    if not pieces or _area_px(pieces[0]) < MIN_AREA_SHARE * probability.size:
+        return None
+    long_enough = MIN_LINE_SHARE * len(pieces[0])
+    together = [piece for piece in pieces if len(piece) >= long_enough]
+    choices = [pieces[:1], together] if len(together) > 1 else [together]
+    fits = [_fit_pieces(choice, pieces, probability, prepared) for choice in choices]
+    found = [fit for fit in fits if fit is not None]
+    return max(found, key=lambda fit: fit.agreement, default=None)
+
+
+def _fit_pieces(
+    chosen: list[FloatArray],
+    pieces: list[FloatArray],
+    probability: NDArray[np.float32],
+    prepared: Prepared,
+) -> HeadFit | None:
+    points_px = np.concatenate(chosen)
+    at_border = _at_border(points_px, prepared)
+    skull_px = points_px[~at_border & _on_hull(points_px)]
+    ellipse = fit_points(skull_px) if len(skull_px) >= MIN_POINTS else None
+    if ellipse is None:
+        return None
+    inside = ellipse.coverage((probability.shape[0], probability.shape[1]))
+    return HeadFit(
+        ellipse=ellipse.transformed(prepared.to_original),
+        residual=_residual(ellipse, skull_px),
+        border_share=float(at_border.mean()),
+        main_share=_area_px(pieces[0]) / sum(map(_area_px, pieces)),
+        agreement=float(2 * (inside * probability).sum() / (inside.sum() + probability.sum())),
+        sharpness=_sharpness(ellipse, probability),
+    )
+
+
+def fit_points(points_px: FloatArray) -> Ellipse | None:
+    """Least-squares ellipse (Fitzgibbon's direct fit) through ``(N, 2)`` points, in px.
+
+    ``None`` where the points do not bend like an ellipse.
+    """
+    # float32 has 24 bits: centring keeps sub-pixel differences above its rounding.
+    middle = points_px.mean(axis=0)
+    (x_px, y_px), (first_px, second_px), angle_deg = cv2.fitEllipseDirect(
+        (points_px - middle).astype(np.float32)
+    )
+    sizes = np.array([x_px, y_px, first_px, second_px])
+    if not np.isfinite(sizes).all() or min(first_px, second_px) < 2:
+        return None
+    angle_rad = np.deg2rad(angle_deg)
+    cos, sin = np.cos(angle_rad), np.sin(angle_rad)
+    axes = np.array([[cos, -sin], [sin, cos]]) @ np.diag([first_px / 2, second_px / 2])
+    return Ellipse.from_matrix(middle + np.array([x_px, y_px]), axes)
+
+
+def _level_lines(probability: NDArray[np.float32]) -> list[FloatArray]:
+    """Outer level lines ``(N, 2)`` x, y in px, sub-pixel, closed along the raster's border."""
+    padded = np.pad(probability, 1)
+    lines: list[FloatArray] = contourpy.contour_generator(z=padded, name="serial").lines(LEVEL)  # type: ignore[assignment]
+    return [line[:-1] - 1 for line in lines if len(line) > MIN_POINTS and _signed_area(line) > 0]
+
+
+def _signed_area(line: FloatArray) -> float:
+    x_px, y_px = line[:, 0], line[:, 1]
+    return float(np.sum(x_px * np.roll(y_px, -1) - y_px * np.roll(x_px, -1)) / 2)
+
+
+def _area_px(line: FloatArray) -> float:
+    return abs(_signed_area(line))
+
+
+def _at_border(points_px: FloatArray, prepared: Prepared) -> NDArray[np.bool_]:
+    rows, columns = prepared.original_shape
+    corners = _apply(prepared.to_network, np.array([[-0.5, -0.5], [columns - 0.5, rows - 0.5]]))
+    low, high = corners[0] + BORDER_PX, corners[1] - BORDER_PX
+    return np.asarray(((points_px < low) | (points_px > high)).any(axis=1))
+
+
+def _on_hull(points_px: FloatArray) -> NDArray[np.bool_]:
+    """Points near the convex hull: a head is convex, so notches and gaps are not its outline."""
+    hull = cv2.convexHull(points_px.astype(np.float32))[:, 0].astype(np.float64)
+    along = np.roll(hull, -1, axis=0) - hull
+    along /= np.linalg.norm(along, axis=1, keepdims=True)
+    inward = np.stack([-along[:, 1], along[:, 0]], axis=1)
+    # Below a convex hull, the nearest edge's line is as near as the hull itself.
+    depth_px = np.abs(points_px @ inward.T - np.sum(hull * inward, axis=1)).min(axis=1)
+    size_px = np.sqrt(cv2.contourArea(hull.astype(np.float32)))
+    return np.asarray(depth_px < MAX_DEPTH_SHARE * size_px)
+
+
+def _apply(affine: FloatArray, points_px: FloatArray) -> FloatArray:
+    return np.asarray(points_px @ affine[:, :2].T + affine[:, 2])
+
+
+def _residual(ellipse: Ellipse, points_px: FloatArray) -> float:
+    """First-order distance of the points to the ellipse, RMS, over its mean semi-axis."""
+    inverse = np.linalg.inv(ellipse.matrix)
+    unit = (points_px - ellipse.center_px) @ inverse.T
+    radius = np.linalg.norm(unit, axis=1)
+    slope = np.linalg.norm(unit @ inverse, axis=1) / radius
+    distance_px = (radius - 1) / slope
+    mean_axis_px = (ellipse.semi_axis_a_px + ellipse.semi_axis_b_px) / 2
+    return float(np.sqrt(np.mean(distance_px**2)) / mean_axis_px)
+
+
+def _sharpness(ellipse: Ellipse, probability: NDArray[np.float32]) -> float:
+    shape = (probability.shape[0], probability.shape[1])
+    band = np.abs(ellipse.signed_distance_px(shape)) < 0.15 * ellipse.semi_axis_b_px
+    return float(np.abs(2 * probability[band] - 1).mean()) if band.any() else 0.0

@@ -1,0 +1,45 @@
+"""Gestational age from HC, by two published standards; the one used is named in every row."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+HADLOCK_1984 = "hadlock-1984"
+INTERGROWTH_2016 = "intergrowth-2016"
+
+HADLOCK_VALID_MM = (68.0, 360.0)
+
+
+def hadlock_1984_weeks(hc_mm: float) -> float | None:
+    """Hadlock et al., Radiology 152:497 (1984), in weeks; ``None`` outside 68-360 mm."""
+    if not HADLOCK_VALID_MM[0] <= hc_mm <= HADLOCK_VALID_MM[1]:
+        return None
+    hc_cm = hc_mm / 10
+    return 8.96 + 0.540 * hc_cm + 0.0003 * hc_cm**3
+
+
+def intergrowth_2016_weeks(hc_mm: float) -> float | None:
+    """INTERGROWTH-21st, Ultrasound Obstet Gynecol 48:719 (2016), in weeks.
+
+    ``None`` outside 55-360 mm, where the study (9 to 42 weeks) has no heads.
+    """
+    if not 55 <= hc_mm <= 360:
+        return None
+    days = math.exp(0.05970 * math.log(hc_mm) ** 2 + 6.409e-9 * hc_mm**3 + 3.3258)
+    return days / 7
+
+
+FORMULAS: dict[str, Callable[[float], float | None]] = {
+    HADLOCK_1984: hadlock_1984_weeks,
+    INTERGROWTH_2016: intergrowth_2016_weeks,
+}
+
+
+def trimester(hc_mm: float) -> str:
+    """``below 14``, ``14-28`` or ``above 28`` weeks, by Hadlock's curve without its limits."""
+    hc_cm = hc_mm / 10
+    weeks = 8.96 + 0.540 * hc_cm + 0.0003 * hc_cm**3
+    if weeks < 14:
+        return "below 14 weeks"
+    return "14-28 weeks" if weeks <= 28 else "above 28 weeks"

@@ -1,0 +1,43 @@
+"""HC of one image: the network's map, the ellipse, and the judgement, as one value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hcmodel.fit import fit_head
+from hcmodel.geometry import Ellipse, Spacing
+from hcmodel.preprocess import Prepared
+from hcmodel.quality import confidence, is_head, judge
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """A head in one image; millimetres are ``None`` where the image has no scale.
+
+    BPD and OFD are the ellipse's full axes, outer border to outer border.
+    """
+
+    ellipse: Ellipse
+    hc_mm: float | None
+    bpd_mm: float | None
+    ofd_mm: float | None
+    confidence: float
+    flags: tuple[str, ...]
+
+
+def measure_head(
+    probability: NDArray[np.float32], prepared: Prepared, spacing: Spacing | None
+) -> Measurement | None:
+    """The head in a ``(H, W)`` probability map, or ``None`` where there is none."""
+    fit = fit_head(probability, prepared)
+    if fit is None or not is_head(fit):
+        return None
+    hc_mm = bpd_mm = ofd_mm = None
+    if spacing is not None:
+        major_mm, minor_mm = fit.ellipse.semi_axes_mm(spacing)
+        hc_mm = fit.ellipse.circumference_mm(spacing)
+        ofd_mm, bpd_mm = 2 * major_mm, 2 * minor_mm
+    return Measurement(fit.ellipse, hc_mm, bpd_mm, ofd_mm, confidence(fit), judge(fit, hc_mm))

@@ -1,0 +1,206 @@
+"""The commands as people type them, each in a process of its own."""
+
+import csv
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from hcmodel.card import SHIPPED
+from worker.samples import PIXEL_SIZES, write_samples, write_series
+from worker.store.rows import COLUMNS
+
+HC_BATCH = Path(sys.executable).parent / "hc-batch"
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("samples")
+    write_samples(folder)
+    return folder
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> dict[str, str]:
+    """An environment with nothing set but where its files may go."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HC_")}
+    return kept | {"HC_DATA_DIR": str(tmp_path / "data")}
+
+
+def hc(home: dict[str, str], *words: str | Path, **others: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [HC_BATCH, *map(str, words)],
+        env=home | others,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=90,
+    )
+
+
+def rows(home: dict[str, str], *words: str) -> list[dict[str, str]]:
+    done = hc(home, "results", "--format", "csv", *words)
+    assert done.returncode == 0, done.stderr
+    return list(csv.DictReader(io.StringIO(done.stdout)))
+
+
+def test_run_measures_what_it_can_and_names_the_rest(
+    home: dict[str, str], samples: Path, tmp_path: Path
+) -> None:
+    sizes = ("--pixel-sizes", samples / PIXEL_SIZES)
+    done = hc(home, "run", samples, *sizes)
+    assert done.returncode == 3, done.stderr
+    assert "research use only" in done.stderr
+    assert "notes.txt" in done.stderr
+
+    by_name = {Path(row["source"]).name: row for row in rows(home)}
+    assert by_name["broken.dcm"]["code"] == "file-damaged"
+    assert by_name["no_head.dcm"]["code"] == "no-head"
+    unscaled = by_name["no_scale.png"]
+    assert (unscaled["status"], unscaled["code"]) == ("rejected", "spacing-unknown")
+    assert unscaled["hc_mm"] == unscaled["row_mm"] == ""
+    assert float(unscaled["semi_axis_a_px"]) > 100
+    late = by_name["late.dcm"]
+    assert abs(float(late["hc_mm"]) - 320) < 6
+    assert late["status"] in {"measured", "flagged"}
+    assert late["spacing_source"] == "us-region"
+    assert late["ga_formula"] == "hadlock-1984"
+    assert float(late["bpd_mm"]) < float(late["ofd_mm"])
+    assert late["sop_instance_uid"]
+    assert late["notice"].startswith("research use only")
+    assert by_name["sidecar.png"]["spacing_source"] == "manual"
+    anisotropic = by_name["anisotropic.dcm"]
+    assert (float(anisotropic["row_mm"]), float(anisotropic["column_mm"])) == (0.20, 0.25)
+    assert tuple(late)[: len(COLUMNS)] == COLUMNS
+
+    again = hc(home, "run", samples, *sizes)
+    assert again.returncode == 3
+    twice = [row for row in rows(home) if Path(row["source"]).name == "late.dcm"]
+    assert [row["status"] for row in twice] == [late["status"], "duplicate"]
+    assert twice[0]["hc_mm"] == twice[1]["hc_mm"]
+
+    as_json = json.loads(hc(home, "results", "--format", "json").stdout)
+    assert len(as_json) == len(rows(home))
+    assert {type(row["hc_mm"]) for row in as_json} == {float, type(None)}
+    lines = hc(home, "results", "--format", "jsonl", "--status", "rejected").stdout.splitlines()
+    assert {json.loads(line)["status"] for line in lines} == {"rejected"}
+    target = tmp_path / "hc.csv"
+    assert hc(home, "results", "--format", "csv", "--out", target).returncode == 0
+    assert len(target.read_text().splitlines()) == len(as_json) + 1
+    assert "early.dcm" in hc(home, "results", "--source", "early*").stdout
+    assert len(rows(home, "--limit", "2")) == 2
+    assert rows(home, "--since", "2999-01-01") == []
+
+
+def test_an_interrupted_run_keeps_and_continues(home: dict[str, str], tmp_path: Path) -> None:
+    write_series(tmp_path / "in", 60, seed=5)
+    command = [str(HC_BATCH), "run", str(tmp_path / "in")]
+    first = subprocess.Popen(command, env=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    deadline_s = time.monotonic() + 90
+    while time.monotonic() < deadline_s and not rows(home, "--status", "measured"):
+        time.sleep(0.2)
+    first.send_signal(signal.SIGINT)
+    _, said = first.communicate(timeout=60)
+    assert first.returncode == 130, said.decode()
+    assert "same command again continues" in said.decode()
+    kept = {row["source"]: row["measured_at"] for row in rows(home, "--status", "measured")}
+    assert 0 < len(kept) < 60
+
+    done = hc(home, *command[1:])
+    assert done.returncode == 0, done.stderr
+    after = {row["source"]: row["measured_at"] for row in rows(home)}
+    assert len(after) == 60
+    assert kept.items() <= after.items()
+    assert "60 " in done.stderr
+
+
+def test_submit_without_a_worker_keeps_the_rows(home: dict[str, str], samples: Path) -> None:
+    done = hc(home, "submit", samples / "early.dcm", samples / "middle.dcm")
+    assert done.returncode == 0, done.stderr
+    assert "no worker listens" in done.stderr
+    batch = done.stdout.strip()
+    assert hc(home, "status", batch).stdout.strip() == f"{batch}: 2 queued"
+    waited = hc(home, "submit", samples / "early.dcm", "--wait", "--timeout", "1")
+    assert waited.returncode == 5
+
+
+def test_requeue_measures_again_what_was_rejected(home: dict[str, str], samples: Path) -> None:
+    done = hc(home, "run", samples / "no_scale.png")
+    assert done.returncode == 3
+    batch = rows(home)[0]["batch"]
+    assert "1 scans" in hc(home, "requeue", batch).stderr
+    assert rows(home)[0]["status"] == "queued"
+    assert hc(home, "requeue", "no-such-batch").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "others", "code", "said"),
+    [
+        (["run", "/no/such/file"], {}, 2, "path-missing"),
+        (["run", "{x}", "--pixel-size", "-1"], {}, 2, "positive"),
+        (["run", "{x}", "--pixel-size", "0.1,0.2,0.3"], {}, 2, "no pixel size"),
+        (["run", "{x}", "--frames", "some"], {}, 2, "every:N"),
+        (["results"], {"HC_DATABASE_URL": "mysql://x"}, 2, "HC_DATABASE_URL"),
+        (
+            ["results"],
+            {"HC_DATABASE_URL": "postgresql://u:secret@127.0.0.1:9/x"},
+            4,
+            "database-unreachable",
+        ),
+        (["submit", "{x}"], {"HC_BROKER_URL": "redis://:s@127.0.0.1:9/0"}, 4, "broker-unreachable"),
+        (["status", "no-such-batch"], {}, 2, "batch-unknown"),
+        (["nonsense"], {}, 2, "No such command"),
+    ],
+)
+def test_errors_name_the_cause_and_the_code(
+    home: dict[str, str],
+    samples: Path,
+    words: list[str],
+    others: dict[str, str],
+    code: int,
+    said: str,
+) -> None:
+    done = hc(home, *[word.format(x=samples / "early.dcm") for word in words], **others)
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "secret" not in done.stderr
+
+
+def test_weights_that_are_not_their_cards_stop_everything(
+    home: dict[str, str], samples: Path, tmp_path: Path
+) -> None:
+    weights = tmp_path / "hc18.keras"
+    shutil.copy(SHIPPED, weights)
+    shutil.copy(SHIPPED.with_suffix(".json"), weights.with_suffix(".json"))
+    assert hc(home, "model", "verify", HC_WEIGHTS=str(weights)).returncode == 0
+    assert "research only" in hc(home, "model", "show").stdout
+    with weights.open("r+b") as file:
+        file.seek(1000)
+        file.write(b"\0\0\0\0")
+    for words in (["model", "verify"], ["run", str(samples / "early.dcm")], ["worker"]):
+        done = hc(home, *words, HC_WEIGHTS=str(weights))
+        assert done.returncode == 2, done.stderr
+        assert "model-mismatch" in done.stderr
+    assert rows(home)[0]["status"] == "queued"
+
+
+def test_database_commands(home: dict[str, str], tmp_path: Path) -> None:
+    url = {"HC_DATABASE_URL": f"sqlite:///{tmp_path / 'x.sqlite3'}"}
+    assert "revision" in hc(home, "db", "upgrade", **url).stdout
+    assert "ok" in hc(home, "db", "check", **url).stdout
+    import sqlite3
+
+    with sqlite3.connect(tmp_path / "x.sqlite3") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0000'")
+    done = hc(home, "results", **url)
+    assert done.returncode == 2
+    assert "schema-outdated" in done.stderr
+    assert "hc-batch db upgrade" in done.stderr

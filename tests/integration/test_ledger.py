@@ -1,0 +1,328 @@
+"""Claims, ends and losses, on real databases and with several processes at once."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import fields, replace
+
+import pytest
+from sqlalchemy import func, select, update
+
+from worker.errors import BatchUnknown, CrashedWorker, HcBatchError
+from worker.result import Result, Status
+from worker.settings import Settings
+from worker.store.batches import (
+    Kind,
+    NewScan,
+    NewSkip,
+    finish_intake,
+    insert_scans,
+    insert_skipped,
+    open_batch,
+)
+from worker.store.claims import (
+    MAX_ATTEMPTS,
+    claim,
+    claim_next,
+    find_measured,
+    finish,
+    give_back,
+    renew,
+)
+from worker.store.clock import now
+from worker.store.progress import counts, latest_batches, progress, skipped_files, wait
+from worker.store.recovery import (
+    free_dead,
+    free_expired,
+    present_owners,
+    requeue,
+    take_unpublished,
+)
+from worker.store.rows import COLUMNS, Filter, select_rows
+from worker.store.session import Database, open_database
+from worker.store.tables import Attempt, Outcome, Scan
+
+MODEL = "hc-test-1"
+LEASE_S = 60.0
+
+
+def measured(sha256: str, hc_mm: float = 250.0) -> Result:
+    return Result(Status.MEASURED, MODEL, hc_mm=hc_mm, sha256=sha256, flags=("border", "zoom"))
+
+
+def submit(database: Database, count: int, kind: Kind = Kind.SUBMIT, key: str = "key") -> list[int]:
+    batch = open_batch(database, kind, key, "/scans")
+    scans = [NewScan(f"/scans/{number:05}.png") for number in range(count)]
+    ids = insert_scans(database, batch, scans, published=True)
+    finish_intake(database, batch)
+    return ids
+
+
+def batch_of(database: Database) -> str:
+    return latest_batches(database)[0].batch
+
+
+def expire(database: Database) -> None:
+    with database.writing() as connection:
+        connection.execute(update(Scan).values(lease_until=now(-1)))
+
+
+def test_a_submitted_batch_is_measured_and_reported(database: Database) -> None:
+    ids = submit(database, 3)
+    claims = claim(database, ids, "host:1:a", lease_s=LEASE_S)
+    assert [c.source for c in claims] == [f"/scans/{n:05}.png" for n in range(3)]
+    refused = Result(Status.REJECTED, MODEL, code="no-head", message="No head.", sha256="c")
+    for claimed, result in zip(claims, [measured("a"), measured("b", 100), refused], strict=True):
+        assert finish(database, claimed, result) is result.status
+
+    rows = list(select_rows(database))
+    assert [row.status for row in rows] == ["measured", "measured", "rejected"]
+    assert [row.hc_mm for row in rows] == [250.0, 100.0, None]
+    assert rows[0].flags == ("border", "zoom")
+    assert rows[0].measured_at is not None
+    assert rows[0].measured_at.utcoffset() is not None
+    assert (rows[2].code, rows[2].message) == ("no-head", "No head.")
+    present = progress(database, batch_of(database))
+    assert present.finished
+    assert present.counts[Status.MEASURED] == 2
+
+
+def test_a_scan_belongs_to_one_owner_at_a_time(database: Database) -> None:
+    ids = submit(database, 2)
+    assert len(claim(database, ids[:1], "host:1:a", lease_s=LEASE_S)) == 1
+    assert [c.scan_id for c in claim(database, ids, "host:2:b", lease_s=LEASE_S)] == ids[1:]
+    assert claim(database, ids, "host:3:c", lease_s=LEASE_S) == []
+
+
+def test_an_expired_lease_can_be_taken_and_the_first_owner_stores_nothing(
+    database: Database,
+) -> None:
+    (first,) = claim(database, submit(database, 1), "host:1:a", lease_s=LEASE_S)
+    expire(database)
+    (second,) = claim(database, [first.scan_id], "host:2:b", lease_s=LEASE_S)
+    assert second.attempt == 2
+    assert finish(database, first, measured("a", 1.0)) is None
+    assert finish(database, second, measured("a", 2.0)) is Status.MEASURED
+    assert [row.hc_mm for row in select_rows(database)] == [2.0]
+
+
+def test_a_renewed_lease_does_not_expire(database: Database) -> None:
+    ids = submit(database, 1)
+    claim(database, ids, "host:1:a", lease_s=0.3)
+    assert renew(database, "host:1:a", lease_s=LEASE_S) == 1
+    time.sleep(0.4)
+    assert free_expired(database) == 0
+    assert claim(database, ids, "host:2:b", lease_s=LEASE_S) == []
+
+
+def test_a_scan_that_kills_its_owner_each_time_fails_in_the_end(database: Database) -> None:
+    ids = submit(database, 1)
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        (claimed,) = claim(database, ids, f"host:{attempt}:a", lease_s=LEASE_S)
+        assert claimed.attempt == attempt
+        expire(database)
+        assert free_expired(database) == 1
+    assert claim(database, ids, "host:9:z", lease_s=LEASE_S) == []
+    (row,) = select_rows(database)
+    assert (row.status, row.code, row.attempts) == ("failed", "crashed-worker", MAX_ATTEMPTS)
+    assert row.message == str(CrashedWorker())
+    with database.reading() as connection:
+        events = connection.scalars(select(Attempt.event).order_by(Attempt.id)).all()
+    assert events == ["claimed", "lost"] * MAX_ATTEMPTS
+
+
+def test_what_a_stopped_worker_gives_back_costs_no_attempt(database: Database) -> None:
+    ids = submit(database, 2)
+    claim(database, ids, "host:1:a", lease_s=LEASE_S)
+    assert give_back(database, "host:1:a") == 2
+    assert [c.attempt for c in claim(database, ids, "host:2:b", lease_s=LEASE_S)] == [1, 1]
+    assert give_back(database, "host:2:b", HcBatchError("KeyError")) == 2
+    assert claim(database, ids, "host:3:c", lease_s=LEASE_S, untried=True) == []
+    assert [c.attempt for c in claim(database, ids, "host:3:c", lease_s=LEASE_S)] == [2, 2]
+
+
+def test_equal_content_is_measured_once(database: Database) -> None:
+    one, two, other_frame = claim(database, submit(database, 3), "host:1:a", lease_s=LEASE_S)
+    assert find_measured(database, "same", 0, None, MODEL) is None
+    assert finish(database, one, measured("same", 200.0)) is Status.MEASURED
+    assert find_measured(database, "same", 0, None, MODEL) == one.scan_id
+    assert find_measured(database, "same", 0, (0.1, 0.1), MODEL) is None
+    assert find_measured(database, "same", 0, None, "another model") is None
+    assert finish(database, two, measured("same", 201.0)) is Status.DUPLICATE
+    assert finish(database, replace(other_frame, frame=1), measured("same")) is Status.MEASURED
+    duplicate = list(select_rows(database))[1]
+    assert (duplicate.status, duplicate.hc_mm) == ("duplicate", 200.0)
+    assert duplicate.duplicate_of == one.scan_id
+
+
+def test_a_reader_that_recognised_the_content_ends_as_duplicate(database: Database) -> None:
+    one, two = claim(database, submit(database, 2), "host:1:a", lease_s=LEASE_S)
+    finish(database, one, measured("same", 200.0))
+    assert finish(database, two, Result(Status.DUPLICATE, MODEL, sha256="same")) is Status.DUPLICATE
+    assert [row.hc_mm for row in select_rows(database)] == [200.0, 200.0]
+
+
+def test_the_same_request_continues_its_unfinished_batch(database: Database) -> None:
+    ids = submit(database, 3)
+    batch = batch_of(database)
+    assert submit(database, 3) == []
+    for claimed in claim(database, ids, "host:1:a", lease_s=LEASE_S):
+        finish(database, claimed, measured(claimed.source))
+    assert len(submit(database, 3)) == 3
+    again = batch_of(database)
+    assert again != batch
+    assert open_batch(database, Kind.SUBMIT, "other", "/x") not in (batch, again)
+
+
+def test_a_batch_of_run_is_claimed_by_batch_and_never_published(database: Database) -> None:
+    submit(database, 5, Kind.RUN)
+    batch = batch_of(database)
+    assert take_unpublished(database, list_empty=True, grace_s=-1) == []
+    first = claim_next(database, batch, "host:1:a", lease_s=LEASE_S, limit=2, untried=True)
+    rest = claim_next(database, batch, "host:1:a", lease_s=LEASE_S, limit=9, untried=True)
+    assert [len(first), len(rest)] == [2, 3]
+
+
+def test_lost_messages_are_found(database: Database) -> None:
+    ids = submit(database, 3)
+    assert take_unpublished(database, list_empty=False, grace_s=0) == []
+    assert take_unpublished(database, list_empty=True, grace_s=60) == []
+    assert take_unpublished(database, list_empty=True, grace_s=-1) == ids
+    claim(database, ids[:1], "host:1:a", lease_s=LEASE_S)
+    give_back(database, "host:1:a")
+    assert take_unpublished(database, list_empty=False, grace_s=0) == ids[:1]
+
+
+def test_a_message_overtaken_by_a_later_one_is_lost(database: Database) -> None:
+    early = submit(database, 2)
+    time.sleep(0.2)
+    late = submit(database, 1, key="later")
+    claim(database, late, "host:1:a", lease_s=LEASE_S)
+    assert take_unpublished(database, list_empty=False, grace_s=60) == []
+    assert take_unpublished(database, list_empty=False, grace_s=0.1) == early
+
+
+def test_requeue_tries_failed_and_rejected_scans_again(database: Database) -> None:
+    ids = submit(database, 3, Kind.RUN)
+    batch = batch_of(database)
+    good, refused, _ = claim(database, ids, "host:1:a", lease_s=LEASE_S)
+    finish(database, good, measured("a"))
+    finish(database, refused, Result(Status.REJECTED, MODEL, code="no-head", sha256="b"))
+    assert requeue(database, batch, [Status.FAILED]) == 0
+    assert requeue(database, batch, [Status.REJECTED, Status.MEASURED]) == 1
+    assert take_unpublished(database, list_empty=False, grace_s=60) == [refused.scan_id]
+    (again,) = claim(database, ids, "host:2:b", lease_s=LEASE_S)
+    assert finish(database, again, measured("b")) is Status.MEASURED
+    assert [row.code for row in select_rows(database)] == [None, None, None]
+    with pytest.raises(BatchUnknown):
+        requeue(database, "nothing")
+
+
+def test_owners_known_to_be_dead_lose_their_scans(database: Database) -> None:
+    ids = submit(database, 2)
+    claim(database, ids[:1], "host:1:a", lease_s=LEASE_S)
+    claim(database, ids[1:], "host:2:b", lease_s=LEASE_S)
+    assert sorted(present_owners(database)) == ["host:1:a", "host:2:b"]
+    assert free_dead(database, []) == 0
+    assert free_dead(database, ["host:1:a"]) == 1
+    assert present_owners(database) == ["host:2:b"]
+
+
+def test_rows_are_filtered_ordered_and_limited(database: Database) -> None:
+    ids = submit(database, 12)
+    (first, *_) = claim(database, ids[:1], "host:1:a", lease_s=LEASE_S)
+    finish(database, first, measured("a"))
+
+    def sources(which: Filter = Filter(), **how: object) -> list[str]:  # noqa: B008
+        return [row.source[-6:-4] for row in select_rows(database, which, **how)]  # type: ignore[arg-type]
+
+    assert sources(limit=2, newest_first=True) == ["11", "10"]
+    assert sources(Filter(statuses=[Status.MEASURED])) == ["00"]
+    assert sources(Filter(source="0001")) == ["01", "10", "11"]
+    assert sources(Filter(source="*/0000?.png")) == [f"{n:02}" for n in range(10)]
+    assert sources(Filter(source="%")) == []
+    assert sources(Filter(batch="none")) == []
+    assert len(sources(Filter(batch=batch_of(database)))) == 12
+    (row,) = select_rows(database, Filter(statuses=[Status.MEASURED]))
+    assert row.measured_at is not None
+    assert sources(Filter(since=row.measured_at, statuses=[Status.QUEUED])) == []
+    assert len(sources(Filter(until=row.measured_at))) == 11
+
+
+def test_every_field_of_a_result_is_stored() -> None:
+    stored = {field.name for field in fields(Result)}
+    assert stored <= set(Outcome.__table__.columns.keys())
+    assert stored <= set(COLUMNS)
+
+
+def test_skipped_files_are_named(database: Database) -> None:
+    batch = open_batch(database, Kind.SUBMIT, "k", "/scans")
+    skips = [NewSkip("/scans/a.txt", "not-an-image", "text"), NewSkip("/b", "x", "y")]
+    insert_skipped(database, batch, skips)
+    insert_skipped(database, batch, skips)
+    assert skipped_files(database, batch) == skips
+    assert progress(database, batch).skipped == 2
+
+
+def test_waiting_ends_with_the_batch_or_the_time(database: Database) -> None:
+    ids = submit(database, 1)
+    batch = batch_of(database)
+    seen: list[int] = []
+    late = wait(database, batch, 0.2, lambda present: seen.append(present.pending), poll_s=0.1)
+    assert not late.finished
+    assert set(seen) == {1}
+    (claimed,) = claim(database, ids, "host:1:a", lease_s=LEASE_S)
+    finish(database, claimed, measured("a"))
+    assert wait(database, batch, 10).finished
+    with pytest.raises(BatchUnknown):
+        wait(database, "nothing")
+
+
+def compete(settings: Settings, owner: str, ids: Sequence[int]) -> None:
+    """A process that claims and measures what it can; every content exists twice."""
+    with open_database(settings) as database:
+        for start in range(0, len(ids), 7):
+            for claimed in claim(database, ids[start : start + 7], owner, lease_s=LEASE_S):
+                content = str(int(claimed.source[-9:-4]) // 2)
+                assert finish(database, claimed, measured(content)) is not None
+
+
+def test_processes_at_once_store_one_result_per_scan_and_content(
+    settings: Settings, database: Database
+) -> None:
+    ids = submit(database, 120)
+    context = multiprocessing.get_context("spawn")
+    rivals = [
+        context.Process(target=compete, args=(settings, f"host:{number}:a", order))
+        for number, order in enumerate([ids, ids[::-1], ids[60:] + ids[:60]])
+    ]
+    for rival in rivals:
+        rival.start()
+    for rival in rivals:
+        rival.join()
+        assert rival.exitcode == 0
+    found = counts(database)
+    assert found[Status.MEASURED] == found[Status.DUPLICATE] == 60
+    with database.reading() as connection:
+        attempts = connection.scalar(select(func.max(Scan.attempts)))
+        keys = Counter(connection.scalars(select(Outcome.content_key)))
+    assert attempts == 1
+    assert set(keys.values()) == {1}
+
+
+def create(settings: Settings) -> None:
+    with open_database(settings):
+        pass
+
+
+def test_processes_that_start_at_once_share_one_new_database(settings: Settings) -> None:
+    context = multiprocessing.get_context("spawn")
+    starters = [context.Process(target=create, args=(settings,)) for _ in range(3)]
+    for starter in starters:
+        starter.start()
+    for starter in starters:
+        starter.join()
+    assert [starter.exitcode for starter in starters] == [0] * 3

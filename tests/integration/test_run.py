@@ -1,0 +1,94 @@
+"""``run``: measured in this process, into the same ledger, and continued after an interrupt."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hcmodel.card import SHIPPED
+from worker.result import Status
+from worker.run import prepare_run
+from worker.samples import write_samples
+from worker.settings import Settings
+from worker.store.claims import claim_next
+from worker.store.progress import counts, latest_batches
+from worker.store.rows import select_rows
+from worker.store.session import Database
+
+pytestmark = pytest.mark.skipif(not SHIPPED.exists(), reason="needs the shipped weights")
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from worker.run import measure_run, prepare_run
+from worker.settings import Settings
+from worker.store.session import open_database
+
+def tell(claim, status):
+    print(status, flush=True)
+    if sys.argv[2] == "slowly":
+        sys.stdin.readline()
+
+settings = Settings.from_environment()
+with open_database(settings) as database:
+    batch = prepare_run(database, [Path(sys.argv[1])])
+    measure_run(database, settings, batch, tell)
+"""
+
+
+@pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    """SQLite alone: what the ledger does is tested on both."""
+    return f"sqlite:///{tmp_path / 'ledger.sqlite3'}"
+
+
+def stopped_after_one(environment: dict[str, str], folder: Path, end: signal.Signals) -> None:
+    """A run that is stopped when its first scan is finished."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(folder), "slowly"],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline()
+    process.send_signal(end)
+    process.communicate()
+
+
+def test_an_interrupted_run_keeps_what_it_measured_and_goes_on(
+    settings: Settings, database: Database, environment: dict[str, str], tmp_path: Path
+) -> None:
+    inbox = tmp_path / "in"
+    write_samples(inbox)
+    stopped_after_one(environment, inbox, signal.SIGINT)
+    kept = list(select_rows(database))
+    assert [row.measured_at is not None for row in kept] == [True] + [False] * (len(kept) - 1)
+    assert {row.status for row in kept[1:]} == {"queued"}
+
+    (batch,) = latest_batches(database)
+    (others,) = claim_next(database, batch.batch, "elsewhere:1:1:a", lease_s=600, limit=1)
+    stopped_after_one(environment, inbox, signal.SIGKILL)
+    assert sum(row.measured_at is not None for row in select_rows(database)) == 2
+
+    last = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(inbox), "on"],
+        env=environment,
+        capture_output=True,
+        check=True,
+    )
+    rows = list(select_rows(database))
+    assert len(last.stdout.split()) == len(rows) - 3
+    assert [row.scan_id for row in rows if row.measured_at is None] == [others.scan_id]
+    assert rows[0] == kept[0]
+    # Ctrl-C costs nobody an attempt; a kill costs those one that were in hand.
+    assert max(row.attempts for row in rows) == 2
+    assert len(latest_batches(database)) == 1
+    assert counts(database)[Status.RUNNING] == 1
+    assert prepare_run(database, [inbox]) == batch.batch

@@ -1,0 +1,98 @@
+"""Migrations up and down, and databases that do not fit or do not answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, inspect, text
+
+from worker.errors import DatabaseUnreachable, SchemaOutdated
+from worker.settings import Settings
+from worker.store import schema
+from worker.store.session import make_engine, open_database
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    engine = make_engine(database_url)
+    yield engine
+    engine.dispose()
+
+
+def test_the_revision_that_the_code_names_is_the_last_one() -> None:
+    assert ScriptDirectory.from_config(schema.migrations()).get_heads() == [schema.HEAD]
+
+
+def test_up_and_down_without_drift(engine: Engine) -> None:
+    schema.upgrade(engine)
+    assert schema.check(engine).current
+    assert schema.check(engine).drift == ()
+    schema.upgrade(engine)
+    schema.downgrade(engine, "base")
+    assert inspect(engine).get_table_names() == ["alembic_version"]
+    schema.ensure(engine)
+    assert schema.check(engine).current
+
+
+def test_a_difference_between_tables_and_code_is_told(engine: Engine) -> None:
+    schema.upgrade(engine)
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE scans ADD COLUMN extra TEXT"))
+    state = schema.check(engine)
+    assert not state.current
+    assert "extra" in state.drift[0]
+
+
+@pytest.mark.parametrize("revision", ["9999", "0000"])
+def test_another_versions_tables_are_left_alone(
+    engine: Engine, settings: Settings, revision: str
+) -> None:
+    schema.upgrade(engine)
+    with engine.begin() as connection:
+        connection.execute(text(f"UPDATE alembic_version SET version_num = '{revision}'"))
+    with pytest.raises(SchemaOutdated, match=f"{revision}.*hc-batch db upgrade"):
+        open_database(settings).__enter__()
+
+
+def test_tables_without_a_revision_are_left_alone(engine: Engine, settings: Settings) -> None:
+    schema.upgrade(engine)
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM alembic_version"))
+    with pytest.raises(SchemaOutdated, match="without a revision"):
+        open_database(settings).__enter__()
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://hc:geheim@127.0.0.1:1/hc", "sqlite:////proc/nowhere/ledger.sqlite3"]
+)
+def test_a_database_out_of_reach_is_named_without_its_password(url: str, tmp_path: Path) -> None:
+    settings = Settings.from_environment({"HC_DATABASE_URL": url, "HC_DATA_DIR": str(tmp_path)})
+    with pytest.raises(DatabaseUnreachable) as error:
+        open_database(settings).__enter__()
+    assert "geheim" not in str(error.value)
+    assert "HC_DATABASE_URL" in str(error.value)
+
+
+def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    path.write_text("a letter to my aunt " * 100)
+    settings = Settings.from_environment({"HC_DATABASE_URL": f"sqlite:///{path}"})
+    with pytest.raises(DatabaseUnreachable, match="not a database"):
+        open_database(settings).__enter__()
+    assert path.read_text().startswith("a letter")
+
+
+def test_sqlite_lets_readers_and_a_writer_go_on_together(tmp_path: Path) -> None:
+    settings = Settings(tmp_path, f"sqlite:///{tmp_path / 'ledger.sqlite3'}")
+    with (
+        open_database(settings) as database,
+        database.writing() as writer,
+        database.reading() as reader,
+    ):
+        assert writer.scalar(text("PRAGMA journal_mode")) == "wal"
+        assert writer.scalar(text("PRAGMA foreign_keys")) == 1
+        assert writer.scalar(text("PRAGMA busy_timeout")) == 30_000
+        assert reader.scalar(text("SELECT count(*) FROM scans")) == 0

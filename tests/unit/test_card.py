@@ -1,0 +1,42 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from hcmodel.card import SHIPPED, WeightsError, read_card, verify
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    for path in (SHIPPED, SHIPPED.with_suffix(".json")):
+        shutil.copy(path, tmp_path)
+    return tmp_path / SHIPPED.name
+
+
+def test_the_shipped_weights_are_those_of_their_card() -> None:
+    card = verify(SHIPPED)
+    assert card.sha256[:12] in card.model
+    assert SHIPPED.stat().st_size < 15_000_000
+
+
+def test_one_changed_byte_is_noticed(weights: Path) -> None:
+    content = bytearray(weights.read_bytes())
+    content[len(content) // 2] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(WeightsError, match="SHA-256"):
+        verify(weights)
+
+
+def test_a_missing_card_and_missing_weights_are_named(weights: Path) -> None:
+    card = weights.with_suffix(".json")
+    kept = card.read_text()
+    card.unlink()
+    with pytest.raises(WeightsError, match="no card"):
+        verify(weights)
+    card.write_text("{}")
+    with pytest.raises(WeightsError, match="not a card"):
+        read_card(weights)
+    card.write_text(kept)
+    weights.unlink()
+    with pytest.raises(WeightsError, match="cannot read"):
+        verify(weights)

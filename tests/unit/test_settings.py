@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from worker.errors import SettingInvalid
+from worker.settings import Settings, redacted
+
+
+def test_with_nothing_set_everything_is_in_the_data_directory() -> None:
+    settings = Settings.from_environment({})
+    assert settings.database_url == f"sqlite:///{settings.data_dir}/hc-batch.sqlite3"
+    assert settings.broker_url is None
+
+
+def test_empty_variables_count_as_absent(tmp_path: Path) -> None:
+    env = {"HC_DATA_DIR": str(tmp_path), "HC_BROKER_URL": "", "HC_LEASE_S": " "}
+    assert Settings.from_environment(env).lease_s == 60
+
+
+def test_addresses_of_postgresql_get_the_driver_we_ship() -> None:
+    for scheme in ("postgres", "postgresql", "postgresql+psycopg"):
+        settings = Settings.from_environment({"HC_DATABASE_URL": f"{scheme}://u:p@h/db"})
+        assert settings.database_url == "postgresql+psycopg://u:p@h/db"
+        assert settings.database_name == "postgresql+psycopg://u:***@h/db"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("HC_DATABASE_URL", "mysql://h/db", "postgresql://"),
+        ("HC_DATABASE_URL", "sqlite://", "a file"),
+        ("HC_BROKER_URL", "amqp://h", "redis://"),
+        ("HC_BROKER_URL", "redis://", "redis://"),
+        ("HC_BROKER_URL", "redis://h:port/0", "redis://"),
+        ("HC_WEIGHTS", "/nowhere/w.keras", "an existing file"),
+        ("HC_DATA_DIR", __file__, "a folder"),
+        ("HC_DATA_ROOTS", "/nowhere/at-all", "existing folders"),
+        ("HC_GA_FORMULA", "hadlock", "hadlock-1984"),
+        ("HC_CHUNK_SIZE", "0", "from 1 to 1000"),
+        ("HC_CHUNK_SIZE", "3.5", "a whole number"),
+        ("HC_LEASE_S", "nan", "seconds from 1"),
+        ("HC_RECONCILE_S", "-1", "seconds from 0.1"),
+        ("HC_LOG_LEVEL", "LOUD", "DEBUG"),
+    ],
+)
+def test_a_bad_value_is_named_with_what_was_expected(name: str, value: str, expected: str) -> None:
+    with pytest.raises(SettingInvalid) as error:
+        Settings.from_environment({name: value})
+    assert name in str(error.value)
+    assert repr(value) in str(error.value)
+    assert expected in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://:pass:w@rd/x@host:6379/0", "redis://:***@host:6379/0"),
+        ("redis://host:6379/0", "redis://host:6379/0"),
+        ("postgresql://u:p%40@h:5432/d", "postgresql://u:***@h:5432/d"),
+        ("redis://h/0?password=secret&db=1", "redis://h/0?password=***&db=1"),
+        ("sqlite:////var/lib/a.sqlite3", "sqlite:////var/lib/a.sqlite3"),
+    ],
+)
+def test_passwords_are_not_shown(url: str, shown: str) -> None:
+    assert redacted(url) == shown
+
+
+def test_a_bad_address_is_shown_without_its_password() -> None:
+    with pytest.raises(SettingInvalid) as error:
+        Settings.from_environment({"HC_BROKER_URL": "amqp://user:secret@host"})
+    assert "secret" not in str(error.value)

@@ -1,0 +1,140 @@
+"""Paths to scans: each frame to measure, and each file that is none, with the reason."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hcmodel.geometry import Spacing
+from worker.errors import PathMissing, ScanRejected
+from worker.intake.pixel_sizes import PixelSizes, read_table, sidecar_of
+from worker.reading import FramePolicy, Skip, classify, frame_indices
+from worker.store.batches import NewScan, NewSkip
+
+FIRST = FramePolicy("first")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a person says about the files: sizes of pixels, frames of loops, folders in folders."""
+
+    pixel_size: Spacing | None = None
+    pixel_sizes: Path | None = None
+    frames: FramePolicy = FIRST
+    recursive: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Paths and options, checked: the table of pixel sizes is read, every path is there."""
+
+    paths: tuple[Path, ...]
+    frames: FramePolicy
+    recursive: bool
+    sizes: PixelSizes
+
+    @classmethod
+    def of(cls, paths: Iterable[Path], options: Options) -> Request:
+        """Raises an ``OperatorError`` before anything is inserted."""
+        absolute = tuple(Path(os.path.abspath(path)) for path in paths)
+        for path in absolute:
+            if not path.exists():
+                raise PathMissing(str(path))
+        table = {} if options.pixel_sizes is None else read_table(options.pixel_sizes)
+        size = options.pixel_size
+        for_all = None if size is None else (size.row_mm, size.column_mm)
+        return cls(absolute, options.frames, options.recursive, PixelSizes(for_all, table))
+
+    @property
+    def key(self) -> str:
+        """The same for the same paths and options."""
+        said = [
+            sorted(map(str, self.paths)),
+            str(self.frames),
+            self.recursive,
+            self.sizes.for_all,
+            sorted(self.sizes.by_name.items()),
+        ]
+        return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+
+    @property
+    def label(self) -> str:
+        """For people: what was asked for."""
+        return ", ".join(map(str, self.paths))
+
+    def discover(self) -> Iterator[NewScan | NewSkip]:
+        """All that lies below the paths, in order of names; memory stays that of one folder."""
+        for path in self.paths:
+            if path.is_dir():
+                yield from self._walk(path)
+            else:
+                # Named by a person, so it gets a row and is refused there where it is no image.
+                yield from self._scans(path)
+
+    def look_at(self, path: Path, version: str = "") -> Iterator[NewScan | NewSkip]:
+        """The scans of one file of a folder, or why it has none."""
+        found = classify(path)
+        if isinstance(found, Skip):
+            yield _skip(path, found.code, found.reason)
+        else:
+            yield from self._scans(path, version)
+
+    def _walk(self, top: Path) -> Iterator[NewScan | NewSkip]:
+        folders = [top]
+        while folders:
+            folder = folders.pop()
+            try:
+                files, inner, linked = _listed(folder)
+            except OSError as error:
+                yield _skip(folder, "folder-unreadable", error.strerror or "cannot be listed")
+                continue
+            for path in files:
+                yield from self.look_at(path)
+            for path in linked:
+                yield _skip(path, "folder-link", "a link to a folder; name it to have it entered")
+            if self.recursive:
+                folders += reversed(inner)
+            else:
+                for path in inner:
+                    yield _skip(path, "folder", "a folder within the folder, not asked for")
+
+    def _scans(self, path: Path, version: str = "") -> Iterator[NewScan | NewSkip]:
+        name = str(path)
+        try:
+            name.encode()
+            size_mm = self.sizes.of(path)
+        except UnicodeEncodeError:
+            yield _skip(path, "name-not-text", "a name that is not UTF-8; rename it")
+        except ScanRejected as error:
+            yield _skip(path, error.code, str(error))
+        else:
+            for frame in frame_indices(path, self.frames):
+                yield NewScan(name, frame, size_mm, version)
+
+
+def without_sidecars(files: Sequence[Path]) -> list[Path]:
+    """The files less those that only tell the pixel size of one of them."""
+    sidecars = {sidecar_of(path) for path in files if path.suffix != ".json"}
+    return [path for path in files if path not in sidecars]
+
+
+def _listed(folder: Path) -> tuple[list[Path], list[Path], list[Path]]:
+    """Files, folders and links to folders, by name."""
+    files, inner, linked = [], [], []
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        path = folder / entry.name
+        if entry.is_symlink() and path.is_dir():
+            linked.append(path)
+        elif entry.is_dir(follow_symlinks=False):
+            inner.append(path)
+        else:
+            files.append(path)
+    return without_sidecars(files), inner, linked
+
+
+def _skip(path: Path, code: str, reason: str) -> NewSkip:
+    return NewSkip(str(path).encode(errors="backslashreplace").decode(), code, reason)

@@ -1,0 +1,115 @@
+"""Files into the ledger, and their ids to the workers: rows first, then messages."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from worker.intake.discover import Options, Request
+from worker.intake.publish import Hints, reachable_publisher
+from worker.settings import Settings
+from worker.store.batches import (
+    Kind,
+    NewScan,
+    NewSkip,
+    finish_intake,
+    insert_scans,
+    insert_skipped,
+    open_batch,
+)
+from worker.store.session import Database, open_database
+
+_PART_ROWS = 2048
+_PART_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """How far files have been taken in; ``new``: scans that the batch did not hold before."""
+
+    batch: str
+    found: int = 0
+    new: int = 0
+    skipped: int = 0
+
+    def __add__(self, more: Intake) -> Intake:
+        """Both together, of one batch."""
+        return Intake(
+            batch=self.batch,
+            found=self.found + more.found,
+            new=self.new + more.new,
+            skipped=self.skipped + more.skipped,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A batch that waits for workers.
+
+    ``published``: the broker has it all. Where not, the next worker finds it in the ledger.
+    """
+
+    batch: str
+    found: int
+    new: int
+    skipped: int
+    published: bool
+    workers_listening: bool
+
+
+OnIntake = Callable[[Intake], None]
+
+
+def submit(
+    settings: Settings,
+    paths: Iterable[Path],
+    options: Options = Options(),  # noqa: B008 - frozen
+    on_progress: OnIntake = lambda _: None,
+) -> Submission:
+    """Queues the files; the same again, after an interrupt, goes on without doubles."""
+    request = Request.of(paths, options)
+    with open_database(settings) as database, reachable_publisher(settings) as publisher:
+        hints = Hints(publisher)
+        intake = take_in(database, Kind.SUBMIT, request, hints, on_progress)
+        return Submission(
+            batch=intake.batch,
+            found=intake.found,
+            new=intake.new,
+            skipped=intake.skipped,
+            published=hints.available,
+            workers_listening=hints.are_heard(),
+        )
+
+
+def take_in(
+    database: Database, kind: Kind, request: Request, hints: Hints, on_progress: OnIntake
+) -> Intake:
+    """All files of the request into its batch, some thousands to a transaction."""
+    intake = Intake(open_batch(database, kind, request.key, request.label))
+    on_progress(intake)
+    for part in _parts(request.discover()):
+        scans = [each for each in part if isinstance(each, NewScan)]
+        skips = [each for each in part if isinstance(each, NewSkip)]
+        new = insert_scans(database, intake.batch, scans, published=hints.available)
+        insert_skipped(database, intake.batch, skips)
+        hints.send(new)
+        intake += Intake(intake.batch, len(scans), len(new), len(skips))
+        on_progress(intake)
+    finish_intake(database, intake.batch)
+    return intake
+
+
+def _parts(found: Iterable[NewScan | NewSkip]) -> Iterator[list[NewScan | NewSkip]]:
+    """Large enough for quick transactions, small enough for workers to begin soon."""
+    part: list[NewScan | NewSkip] = []
+    begun_s = time.monotonic()
+    for each in found:
+        part.append(each)
+        if len(part) >= _PART_ROWS or time.monotonic() - begun_s >= _PART_S:
+            yield part
+            part = []
+            begun_s = time.monotonic()
+    if part:
+        yield part

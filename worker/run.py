@@ -1,0 +1,44 @@
+"""Measuring in this process, without a broker, into the same ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from worker.intake.discover import Options, Request
+from worker.intake.publish import Hints
+from worker.intake.recover import free_lost
+from worker.intake.submit import OnIntake, take_in
+from worker.settings import Settings
+from worker.store.batches import Kind
+from worker.store.session import Database
+from worker.work import OnFinished, measure_batch
+
+
+def prepare_run(
+    database: Database,
+    paths: Iterable[Path],
+    options: Options = Options(),  # noqa: B008 - frozen
+    on_progress: OnIntake = lambda _: None,
+) -> str:
+    """Takes the files in and returns the batch: an interrupted one of the same request again."""
+    request = Request.of(paths, options)
+    return take_in(database, Kind.RUN, request, Hints(None), on_progress).batch
+
+
+def measure_run(
+    database: Database,
+    settings: Settings,
+    batch_id: str,
+    on_finished: OnFinished = lambda _claim, _status: None,
+) -> int:
+    """Measures what is left of the batch; an interrupt keeps what was finished.
+
+    Returns how many scans were finished now.
+    """
+    # The network takes seconds to import: only those who measure pay for it.
+    from worker.pipeline import open_instrument
+
+    free_lost(database)
+    with open_instrument(settings) as instrument:
+        return measure_batch(database, instrument, settings, batch_id, on_finished)

@@ -1,0 +1,44 @@
+"""The worker: takes messages, measures, and keeps ledger and broker in step."""
+
+from __future__ import annotations
+
+import os
+import platform
+
+from worker import broker
+from worker.app import create_app
+from worker.intake.recover import reconciling
+from worker.owner import is_of_a_child
+from worker.pipeline import verify_weights
+from worker.settings import Settings
+from worker.store.claims import give_back
+from worker.store.recovery import present_owners
+from worker.store.session import open_database
+
+
+def serve(settings: Settings, concurrency: int = 1) -> int:
+    """Works until stopped by a signal; returns the exit code.
+
+    ``concurrency``: processes with a network each; one per GPU. Raises ``ModelMismatch`` before it
+    takes a message that it could not measure.
+    """
+    verify_weights(settings)
+    with (
+        broker.serving(settings) as broker_url,
+        open_database(settings) as database,
+        reconciling(database, settings, broker_url),
+    ):
+        worker = create_app(settings, broker_url).Worker(
+            # Several workers of one machine need names of their own.
+            hostname=f"hc-{os.getpid()}@{platform.node()}",
+            concurrency=concurrency,
+            loglevel=settings.log_level,
+            # Workers need not know each other; both cost connections and start-up time.
+            without_gossip=True,
+            without_mingle=True,
+        )
+        worker.start()
+        # Its processes are gone; what they held need not wait for a lease, nor costs an attempt.
+        for owner in filter(is_of_a_child, present_owners(database)):
+            give_back(database, owner)
+        return worker.exitcode or 0

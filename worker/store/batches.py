@@ -1,0 +1,124 @@
+"""Batches: opened, filled, and known by what was asked for."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from sqlalchemy import exists, or_, select, true, update
+
+from worker.result import Status
+from worker.store.clock import now
+from worker.store.session import Database
+from worker.store.tables import Batch, Scan, SkippedFile
+
+PENDING = (Status.QUEUED, Status.RUNNING)
+FINAL = tuple(status for status in Status if status not in PENDING)
+
+
+class Kind(StrEnum):
+    """Who measures a batch: the command itself, or workers."""
+
+    RUN = "run"
+    SUBMIT = "submit"
+    WATCH = "watch"
+
+
+@dataclass(frozen=True, slots=True)
+class NewScan:
+    """A frame of a file to measure; ``manual_mm`` is a person's size of a row and a column."""
+
+    source: str
+    frame: int = 0
+    manual_mm: tuple[float, float] | None = None
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NewSkip:
+    """A file that is no scan, and why."""
+
+    source: str
+    code: str
+    reason: str
+
+
+def open_batch(database: Database, kind: Kind, request_key: str, label: str) -> str:
+    """The unfinished batch of the same request, or a new one."""
+    pending = exists().where(Scan.batch_id == Batch.id, Scan.state.in_(PENDING))
+    # A watched folder never ends, and has one batch for ever.
+    unfinished = true() if kind is Kind.WATCH else or_(Batch.intake_done_at.is_(None), pending)
+    with database.writing() as connection:
+        known: str | None = connection.scalar(
+            select(Batch.id)
+            .where(Batch.kind == kind, Batch.request_key == request_key, unfinished)
+            .order_by(Batch.created_at.desc())
+            .limit(1)
+        )
+        if known is not None:
+            return known
+        batch_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        row = {"id": batch_id, "kind": kind, "request_key": request_key, "label": label}
+        connection.execute(database.insert_new(Batch).values(row))
+        return batch_id
+
+
+def insert_scans(
+    database: Database, batch_id: str, scans: Sequence[NewScan], *, published: bool
+) -> list[int]:
+    """Adds those that the batch does not hold yet; returns their ids.
+
+    ``published``: the caller sends their ids to the broker as soon as this has returned.
+    """
+    if not scans:
+        return []
+    rows = [
+        {
+            "batch_id": batch_id,
+            "source": scan.source,
+            "frame": scan.frame,
+            "version": scan.version,
+            "manual_row_mm": scan.manual_mm and scan.manual_mm[0],
+            "manual_column_mm": scan.manual_mm and scan.manual_mm[1],
+        }
+        for scan in scans
+    ]
+    statement = database.insert_new(Scan).returning(Scan.id)
+    if published:
+        statement = statement.values(published_at=now())
+    with database.writing() as connection:
+        return sorted(connection.execute(statement, rows).scalars())
+
+
+def insert_skipped(database: Database, batch_id: str, skipped: Sequence[NewSkip]) -> None:
+    """Keeps the names of files that are no scans, with the reason."""
+    if not skipped:
+        return
+    rows = [
+        {"batch_id": batch_id, "source": skip.source, "code": skip.code, "reason": skip.reason}
+        for skip in skipped
+    ]
+    with database.writing() as connection:
+        connection.execute(database.insert_new(SkippedFile), rows)
+
+
+def known_versions(
+    database: Database, batch_id: str, sources: Sequence[str]
+) -> set[tuple[str, str]]:
+    """Source and version of those scans that the batch holds already."""
+    with database.reading() as connection:
+        rows = connection.execute(
+            select(Scan.source, Scan.version)
+            .where(Scan.batch_id == batch_id, Scan.source.in_(sources))
+            .distinct()
+        )
+        return {(source, version) for source, version in rows}
+
+
+def finish_intake(database: Database, batch_id: str) -> None:
+    """All files of the request are in."""
+    with database.writing() as connection:
+        connection.execute(update(Batch).where(Batch.id == batch_id).values(intake_done_at=now()))

@@ -1,0 +1,278 @@
+"""Who works on which scan: claimed with a lease, finished once, given back.
+
+Every change of owner is one conditional statement or one transaction, by the database's clock.
+What a claim does not return belongs to someone else or is done, so a message may come twice,
+late, or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    case,
+    insert,
+    or_,
+    select,
+    update,
+)
+
+from worker.errors import HcBatchError
+from worker.result import Result, Status
+from worker.store.clock import now
+from worker.store.session import Database
+from worker.store.tables import Attempt, Outcome, Scan
+
+MAX_ATTEMPTS = 3
+
+_MEASURED = (Status.MEASURED, Status.FLAGGED)
+
+# What every scan has that nobody works on.
+_NOBODYS: dict[str, Any] = {"owner": None, "lease_until": None, "changed_at": now()}
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A scan that its owner alone may finish, as long as the lease is renewed."""
+
+    scan_id: int
+    source: str
+    frame: int
+    manual_mm: tuple[float, float] | None
+    attempt: int
+    owner: str
+
+
+def claim(
+    database: Database,
+    scan_ids: Sequence[int],
+    owner: str,
+    *,
+    lease_s: float,
+    limit: int | None = None,
+    untried: bool = False,
+) -> list[Claim]:
+    """Takes those of the scans that are free; ``untried`` only those at their first attempt."""
+    return _claim(database, owner, lease_s, [Scan.id.in_(scan_ids)], untried, limit)
+
+
+def claim_next(
+    database: Database,
+    batch_id: str,
+    owner: str,
+    *,
+    lease_s: float,
+    limit: int,
+    untried: bool = False,
+) -> list[Claim]:
+    """Takes the next free scans of a batch."""
+    return _claim(database, owner, lease_s, [Scan.batch_id == batch_id], untried, limit)
+
+
+def _claim(
+    database: Database,
+    owner: str,
+    lease_s: float,
+    where: list[ColumnElement[bool]],
+    untried: bool,
+    limit: int | None,
+) -> list[Claim]:
+    expired = and_(Scan.state == Status.RUNNING, Scan.lease_until < now())
+    free = or_(Scan.state == Status.QUEUED, expired)
+    tried = Scan.attempts == 0 if untried else Scan.attempts < MAX_ATTEMPTS
+    # Locked in one order and past what others hold: two claims never wait for each other. As a CTE
+    # it runs once; PostgreSQL may run a subquery again, past the limit.
+    chosen = (
+        select(Scan.id)
+        .where(*where, free, tried)
+        .order_by(Scan.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .cte("chosen")
+    )
+    with database.writing() as connection:
+        rows = connection.execute(
+            update(Scan)
+            .where(Scan.id.in_(select(chosen.c.id)))
+            .values(
+                state=Status.RUNNING,
+                attempts=Scan.attempts + 1,
+                owner=owner,
+                lease_until=now(lease_s),
+                changed_at=now(),
+            )
+            .returning(
+                Scan.id,
+                Scan.source,
+                Scan.frame,
+                Scan.manual_row_mm,
+                Scan.manual_column_mm,
+                Scan.attempts,
+            )
+        ).all()
+        claims = sorted((_as_claim(row, owner) for row in rows), key=lambda c: c.scan_id)
+        record(connection, "claimed", [(c.scan_id, c.attempt, owner, None) for c in claims])
+    return claims
+
+
+def _as_claim(row: Row[*tuple[Any, ...]], owner: str) -> Claim:
+    scan_id, source, frame, row_mm, column_mm, attempt = row
+    manual_mm = None if row_mm is None else (row_mm, column_mm)
+    return Claim(scan_id, source, frame, manual_mm, attempt, owner)
+
+
+def renew(database: Database, owner: str, *, lease_s: float) -> int:
+    """Prolongs the leases of all that the owner works on; returns how many."""
+    with database.writing() as connection:
+        return connection.execute(
+            update(Scan)
+            .where(Scan.owner == owner, Scan.state == Status.RUNNING)
+            .values(lease_until=now(lease_s))
+        ).rowcount
+
+
+def finish(database: Database, claimed: Claim, result: Result) -> Status | None:
+    """Stores the result and ends the scan, in one transaction.
+
+    Returns the state reached: ``DUPLICATE`` where the same content was measured meanwhile, and
+    ``None`` where the scan is no longer the owner's, which then stores nothing.
+    """
+    key = content_key(result.sha256, claimed.frame, claimed.manual_mm)
+    with database.writing() as connection:
+        if not _still_held(connection, claimed):
+            return None
+        original = None
+        if result.status is Status.DUPLICATE or not _store(database, connection, claimed, result):
+            original = _measured(connection, key, result.model)
+            result = Result(Status.DUPLICATE, result.model, sha256=result.sha256)
+        connection.execute(
+            update(Scan)
+            .where(Scan.id == claimed.scan_id)
+            .values(
+                **_NOBODYS,
+                state=result.status,
+                code=result.code,
+                message=result.message,
+                sha256=result.sha256,
+                model=result.model,
+                duplicate_of=original,
+            )
+        )
+        event = (claimed.scan_id, claimed.attempt, claimed.owner, result.code or result.status)
+        record(connection, "finished", [event])
+    return result.status
+
+
+def give_back(database: Database, owner: str, because: HcBatchError | None = None) -> int:
+    """Frees all that the owner still holds; returns how many.
+
+    Without an error the attempt does not count (a worker was stopped). With one it does, and a
+    scan that has used up its attempts fails with it.
+    """
+    if because is not None:
+        return free(database, [Scan.owner == owner], because)
+    with database.writing() as connection:
+        rows = connection.execute(
+            update(Scan)
+            .where(Scan.owner == owner, Scan.state == Status.RUNNING)
+            .values(**_NOBODYS, state=Status.QUEUED, attempts=Scan.attempts - 1, published_at=None)
+            .returning(Scan.id, Scan.attempts)
+        ).all()
+        record(connection, "given-back", [(row.id, row.attempts + 1, owner, None) for row in rows])
+    return len(rows)
+
+
+def free(database: Database, where: Sequence[ColumnElement[bool]], because: HcBatchError) -> int:
+    """Queues lost scans again, or ends them as failed where no attempt is left; returns how many.
+
+    What is lost at its last attempt, alone, has itself to blame: its neighbours went on.
+    """
+    spent = Scan.attempts >= MAX_ATTEMPTS
+    with database.writing() as connection:
+        held = (
+            select(Scan.id)
+            .where(Scan.state == Status.RUNNING, *where)
+            .with_for_update(skip_locked=True)
+            .cte("held")
+        )
+        rows = connection.execute(
+            update(Scan)
+            .where(Scan.id.in_(select(held.c.id)))
+            .values(
+                **_NOBODYS,
+                state=case((spent, Status.FAILED), else_=Status.QUEUED),
+                code=case((spent, because.code)),
+                message=case((spent, str(because))),
+                published_at=None,
+            )
+            .returning(Scan.id, Scan.attempts)
+        ).all()
+        record(connection, "lost", [(row.id, row.attempts, None, because.code) for row in rows])
+    return len(rows)
+
+
+def find_measured(
+    database: Database,
+    sha256: str,
+    frame: int,
+    manual_mm: tuple[float, float] | None,
+    model: str,
+) -> int | None:
+    """The scan under which this content was measured by this model."""
+    with database.reading() as connection:
+        return _measured(connection, content_key(sha256, frame, manual_mm), model)
+
+
+def content_key(
+    sha256: str | None, frame: int, manual_mm: tuple[float, float] | None
+) -> str | None:
+    """Equal for scans that must come out equal: same bytes, frame and given pixel size."""
+    if sha256 is None:
+        return None
+    return f"{sha256}:{frame}:{'x'.join(map(repr, manual_mm or ()))}"
+
+
+def record(
+    connection: Connection, event: str, of: Sequence[tuple[int, int, str | None, str | None]]
+) -> None:
+    """Adds to the history: (scan, attempt, owner, code) each."""
+    if of:
+        keys = ("scan_id", "number", "owner", "code")
+        connection.execute(
+            insert(Attempt), [dict(zip(keys, each, strict=True), event=event) for each in of]
+        )
+
+
+def _still_held(connection: Connection, claimed: Claim) -> bool:
+    held = select(Scan.id).where(
+        Scan.id == claimed.scan_id,
+        Scan.owner == claimed.owner,
+        Scan.attempts == claimed.attempt,
+        Scan.state == Status.RUNNING,
+    )
+    return connection.scalar(held.with_for_update()) is not None
+
+
+def _store(database: Database, connection: Connection, claimed: Claim, result: Result) -> bool:
+    """Whether the result is now there: not where the same content has one under another scan."""
+    key = content_key(result.sha256, claimed.frame, claimed.manual_mm)
+    row = asdict(result) | {
+        "scan_id": claimed.scan_id,
+        "content_key": key if result.status in _MEASURED else None,
+        "flags": " ".join(result.flags),
+    }
+    # A second worker with the same content waits here for the first one's commit.
+    statement = database.insert_new(Outcome).values(row).returning(Outcome.id)
+    return connection.scalar(statement) is not None
+
+
+def _measured(connection: Connection, key: str | None, model: str) -> int | None:
+    return connection.scalar(
+        select(Outcome.scan_id).where(Outcome.content_key == key, Outcome.model == model)
+    )

@@ -1,0 +1,171 @@
+"""How far batches have come: always counted in the ledger, never in the broker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, func, select
+
+from worker.errors import BatchUnknown
+from worker.result import Status
+from worker.store.batches import FINAL, PENDING, NewSkip
+from worker.store.clock import now
+from worker.store.session import Database
+from worker.store.tables import Batch, Scan, SkippedFile
+
+_RATE_WINDOW_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a batch, or with ``batch`` None everything, has come.
+
+    ``rate_per_s`` is that of the last minute; ``remaining_s`` follows from it. Unknown is None.
+    """
+
+    batch: str | None
+    counts: dict[Status, int]
+    skipped: int
+    intake_done: bool
+    rate_per_s: float | None
+
+    @property
+    def total(self) -> int:
+        """Scans submitted so far."""
+        return sum(self.counts.values())
+
+    @property
+    def pending(self) -> int:
+        """Scans that are queued or running."""
+        return sum(self.counts[status] for status in PENDING)
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.intake_done and not self.pending
+
+    @property
+    def remaining_s(self) -> float | None:
+        """Seconds to the end at the present rate."""
+        if not self.pending:
+            return 0.0
+        return self.pending / self.rate_per_s if self.rate_per_s else None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSummary:
+    """A batch, and how many of its scans stand where."""
+
+    batch: str
+    kind: str
+    label: str
+    created_at: datetime
+    intake_done: bool
+    counts: dict[Status, int]
+
+
+def counts(database: Database, batch_id: str | None = None) -> dict[Status, int]:
+    """Scans by state, of one batch or of all."""
+    with database.reading() as connection:
+        return _counts(connection, _of(batch_id))
+
+
+def progress(database: Database, batch_id: str | None = None) -> Progress:
+    """Counts, rate and what is left, of one batch or of all; one consistent view."""
+    with database.reading() as connection:
+        if batch_id is not None:
+            _require(connection, batch_id)
+        open_intakes = select(func.count()).where(Batch.intake_done_at.is_(None))
+        skipped = select(func.count(SkippedFile.id))
+        if batch_id is not None:
+            open_intakes = open_intakes.where(Batch.id == batch_id)
+            skipped = skipped.where(SkippedFile.batch_id == batch_id)
+        return Progress(
+            batch=batch_id,
+            counts=_counts(connection, _of(batch_id)),
+            skipped=connection.scalar(skipped) or 0,
+            intake_done=not connection.scalar(open_intakes),
+            rate_per_s=_rate_per_s(connection, _of(batch_id)),
+        )
+
+
+def wait(
+    database: Database,
+    batch_id: str,
+    timeout_s: float | None = None,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+    poll_s: float = 0.5,
+) -> Progress:
+    """Follows a batch until it is finished or the time is over; ``finished`` tells which."""
+    deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
+    while True:
+        present = progress(database, batch_id)
+        on_progress(present)
+        if present.finished or (deadline_s is not None and time.monotonic() >= deadline_s):
+            return present
+        time.sleep(poll_s)
+
+
+def latest_batches(database: Database, limit: int = 20) -> list[BatchSummary]:
+    """The newest batches first."""
+    with database.reading() as connection:
+        batches = connection.execute(
+            select(Batch.id, Batch.kind, Batch.label, Batch.created_at, Batch.intake_done_at)
+            .order_by(Batch.created_at.desc(), Batch.id.desc())
+            .limit(limit)
+        ).all()
+        return [
+            BatchSummary(
+                batch=row.id,
+                kind=row.kind,
+                label=row.label,
+                created_at=row.created_at,
+                intake_done=row.intake_done_at is not None,
+                counts=_counts(connection, _of(row.id)),
+            )
+            for row in batches
+        ]
+
+
+def skipped_files(database: Database, batch_id: str, limit: int | None = None) -> list[NewSkip]:
+    """Files of a batch that are no scans, in the order in which they were met."""
+    with database.reading() as connection:
+        _require(connection, batch_id)
+        rows = connection.execute(
+            select(SkippedFile.source, SkippedFile.code, SkippedFile.reason)
+            .where(SkippedFile.batch_id == batch_id)
+            .order_by(SkippedFile.id)
+            .limit(limit)
+        )
+        return [NewSkip(*row) for row in rows]
+
+
+def _of(batch_id: str | None) -> list[ColumnElement[bool]]:
+    return [] if batch_id is None else [Scan.batch_id == batch_id]
+
+
+def _require(connection: Connection, batch_id: str) -> None:
+    if connection.scalar(select(Batch.id).where(Batch.id == batch_id)) is None:
+        raise BatchUnknown(batch_id)
+
+
+def _counts(connection: Connection, where: list[ColumnElement[bool]]) -> dict[Status, int]:
+    rows = connection.execute(select(Scan.state, func.count()).where(*where).group_by(Scan.state))
+    found = {Status(state): count for state, count in rows}
+    return {status: found.get(status, 0) for status in Status}
+
+
+def _rate_per_s(connection: Connection, where: list[ColumnElement[bool]]) -> float | None:
+    """Ends per second, over the part of the last minute in which there were any."""
+    count, first, present = connection.execute(
+        select(func.count(), func.min(Scan.changed_at), now()).where(
+            *where, Scan.state.in_(FINAL), Scan.changed_at > now(-_RATE_WINDOW_S)
+        )
+    ).one()
+    if count < 2:
+        return None
+    elapsed_s: float = (present - first).total_seconds()
+    return count / elapsed_s if elapsed_s > 0 else None

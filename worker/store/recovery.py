@@ -1,0 +1,118 @@
+"""What the ledger knows to be lost or left over, and how it comes back into the queue."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import timedelta
+
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, or_, select, text, update
+
+from worker.errors import BatchUnknown, CrashedWorker
+from worker.result import Status
+from worker.store.batches import Kind
+from worker.store.claims import free
+from worker.store.clock import now
+from worker.store.session import Database
+from worker.store.tables import Attempt, Batch, Outcome, Scan
+
+REQUEUEABLE = (Status.FAILED, Status.REJECTED)
+
+_RECONCILE_LOCK = 0x6863_6262
+_ROUND = 4096
+
+
+def free_expired(database: Database) -> int:
+    """Takes scans from owners whose lease has run out; returns how many."""
+    return free(database, [Scan.lease_until < now()], CrashedWorker())
+
+
+def free_dead(database: Database, owners: Collection[str]) -> int:
+    """Takes scans from owners that are known to be dead; returns how many."""
+    return free(database, [Scan.owner.in_(owners)], CrashedWorker()) if owners else 0
+
+
+def present_owners(database: Database) -> list[str]:
+    """Who works on something at present."""
+    with database.reading() as connection:
+        found = connection.scalars(select(Scan.owner).where(Scan.owner.is_not(None)).distinct())
+        return [owner for owner in found if owner is not None]
+
+
+def take_unpublished(database: Database, *, list_empty: bool, grace_s: float) -> list[int]:
+    """Scans whose message was never sent or is lost, now marked as published; some at a time.
+
+    A message is lost where the broker's list is empty and the scan still waits, and where a later
+    message was taken first. The caller sends the ids; where it dies before, they are found again.
+    """
+    with database.writing() as connection:
+        if not _alone(connection):
+            return []
+        lost: list[ColumnElement[bool]] = [Scan.published_at.is_(None)]
+        if list_empty:
+            lost.append(Scan.published_at < now(-grace_s))
+        last_taken = connection.scalar(
+            select(func.max(Scan.published_at)).where(Scan.state == Status.RUNNING)
+        )
+        if last_taken is not None:
+            lost.append(Scan.published_at < last_taken - timedelta(seconds=grace_s))
+        due = (
+            select(Scan.id)
+            .join(Batch, Batch.id == Scan.batch_id)
+            .where(Scan.state == Status.QUEUED, Batch.kind != Kind.RUN, or_(*lost))
+            .order_by(Scan.id)
+            .limit(_ROUND)
+            .with_for_update(of=Scan, skip_locked=True)
+            .cte("due")
+        )
+        taken = connection.scalars(
+            update(Scan)
+            .where(Scan.id.in_(select(due.c.id)))
+            .values(published_at=now())
+            .returning(Scan.id)
+        )
+        return sorted(taken)
+
+
+def requeue(database: Database, batch_id: str, statuses: Collection[Status] = REQUEUEABLE) -> int:
+    """Queues the batch's failed or rejected scans once more; returns how many.
+
+    Their results go, their history stays. Workers take the batch over, whoever began it.
+    """
+    again = (Scan.batch_id == batch_id, Scan.state.in_(set(statuses) & set(REQUEUEABLE)))
+    ids = select(Scan.id).where(*again)
+    with database.writing() as connection:
+        known = connection.scalar(
+            update(Batch)
+            .where(Batch.id == batch_id)
+            .values(kind=func.replace(Batch.kind, Kind.RUN, Kind.SUBMIT))
+            .returning(Batch.id)
+        )
+        if known is None:
+            raise BatchUnknown(batch_id)
+        event = select(Scan.id, Scan.attempts, text("'requeued'"), Scan.code).where(*again)
+        connection.execute(
+            insert(Attempt).from_select(["scan_id", "number", "event", "code"], event)
+        )
+        connection.execute(delete(Outcome).where(Outcome.scan_id.in_(ids)))
+        return connection.execute(
+            update(Scan)
+            .where(*again)
+            .values(
+                state=Status.QUEUED,
+                attempts=0,
+                code=None,
+                message=None,
+                model=None,
+                published_at=None,
+                queued_at=now(),
+                changed_at=now(),
+            )
+        ).rowcount
+
+
+def _alone(connection: Connection) -> bool:
+    """One reconciler at a time: SQLite has one writer anyway."""
+    if connection.dialect.name == "sqlite":
+        return True
+    lock = text("SELECT pg_try_advisory_xact_lock(:key)")
+    return bool(connection.scalar(lock, {"key": _RECONCILE_LOCK}))

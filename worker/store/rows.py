@@ -1,0 +1,138 @@
+"""The reported rows: a scan, where it stands, and what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, fields
+from datetime import datetime
+from pathlib import PurePath
+from typing import Any
+
+from sqlalchemy import Select, and_, func, select
+
+from worker.result import Status
+from worker.store.session import Database
+from worker.store.tables import Outcome, Scan
+
+_FETCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One scan as users see it, by the names of CSV and JSON. Unknown is None.
+
+    A duplicate shows the values of the scan that was measured, ``duplicate_of``.
+    """
+
+    batch: str
+    source: str
+    frame: int
+    status: str
+    code: str | None
+    hc_mm: float | None
+    bpd_mm: float | None
+    ofd_mm: float | None
+    ga_weeks: float | None
+    ga_formula: str | None
+    row_mm: float | None
+    column_mm: float | None
+    spacing_source: str | None
+    center_x_px: float | None
+    center_y_px: float | None
+    semi_axis_a_px: float | None
+    semi_axis_b_px: float | None
+    angle_rad: float | None
+    confidence: float | None
+    flags: tuple[str, ...]
+    sop_instance_uid: str | None
+    study_instance_uid: str | None
+    sha256: str | None
+    model: str | None
+    measured_at: datetime | None
+    message: str | None
+    decoder: str | None
+    region_index: int | None
+    region_box: str | None
+    rows: int | None
+    columns: int | None
+    duplicate_of: int | None
+    scan_id: int
+    attempts: int
+
+
+COLUMNS = tuple(field.name for field in fields(Row))
+
+_OF_SCAN: dict[str, Any] = {
+    "batch": Scan.batch_id,
+    "source": Scan.source,
+    "frame": Scan.frame,
+    "status": Scan.state,
+    "code": func.coalesce(Scan.code, Outcome.code),
+    "message": func.coalesce(Scan.message, Outcome.message),
+    "sha256": func.coalesce(Scan.sha256, Outcome.sha256),
+    "model": func.coalesce(Scan.model, Outcome.model),
+    "duplicate_of": Scan.duplicate_of,
+    "scan_id": Scan.id,
+    "attempts": Scan.attempts,
+}
+_FLAGS = COLUMNS.index("flags")
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which rows; what is None does not restrict.
+
+    ``since`` (inclusive) and ``until`` (exclusive) are about when a scan reached its present
+    state; ``source`` is a part of the path, or a pattern with ``*`` and ``?``.
+    """
+
+    batch: str | None = None
+    statuses: Collection[Status] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    source: str | None = None
+
+
+def select_rows(
+    database: Database,
+    which: Filter = Filter(),
+    *,
+    limit: int | None = None,
+    newest_first: bool = False,
+) -> Iterator[Row]:
+    """Streams the rows in the order of submission, or the newest first; memory stays flat."""
+    order = Scan.id.desc() if newest_first else Scan.id
+    statement = _statement(which).order_by(order).limit(limit)
+    with database.reading() as connection:
+        found = connection.execution_options(yield_per=_FETCH).execute(statement)
+        for row in found:
+            values: list[Any] = list(row)
+            values[_FLAGS] = tuple((values[_FLAGS] or "").split())
+            yield Row(*values)
+
+
+def _statement(which: Filter) -> Select[Any]:
+    columns: list[Any] = [_OF_SCAN.get(name, getattr(Outcome, name, None)) for name in COLUMNS]
+    measured_as = and_(
+        Outcome.scan_id == func.coalesce(Scan.duplicate_of, Scan.id), Outcome.model == Scan.model
+    )
+    statement = select(*columns).select_from(Scan).outerjoin(Outcome, measured_as)
+    if which.batch is not None:
+        statement = statement.where(Scan.batch_id == which.batch)
+    if which.statuses is not None:
+        statement = statement.where(Scan.state.in_(which.statuses))
+    if which.since is not None:
+        statement = statement.where(Scan.changed_at >= which.since)
+    if which.until is not None:
+        statement = statement.where(Scan.changed_at < which.until)
+    if which.source is not None:
+        statement = statement.where(Scan.source.like(_like(which.source), escape="\\"))
+    return statement
+
+
+def _like(source: str) -> str:
+    literal = source.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    if "*" not in source and "?" not in source:
+        return f"%{literal}%"
+    pattern = literal.replace("*", "%").replace("?", "_")
+    return pattern if PurePath(source).is_absolute() else f"%{pattern}"

@@ -1,0 +1,169 @@
+"""Scans from the ledger through the instrument and back: in a worker as in ``run``."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from billiard.exceptions import SoftTimeLimitExceeded
+
+from hcmodel.geometry import Spacing
+from worker.errors import HcBatchError, OperatorError, ServiceUnavailable, TimeLimit
+from worker.owner import new_owner
+from worker.result import Status
+from worker.settings import Settings
+from worker.store.claims import Claim, claim, claim_next, find_measured, finish, give_back, renew
+from worker.store.session import Database
+
+if TYPE_CHECKING:
+    from worker.pipeline import Instrument, ScanRequest
+
+logger = logging.getLogger(__name__)
+
+OnFinished = Callable[[Claim, Status], None]
+
+
+def measure_ids(
+    database: Database,
+    open_instrument: Callable[[], Instrument],
+    settings: Settings,
+    scan_ids: Sequence[int],
+) -> int:
+    """Measures those of the scans that are free; returns how many it finished.
+
+    The instrument, which takes its time to load, is opened after the claim: what is claimed is not
+    taken for lost meanwhile.
+    """
+    finished = 0
+    with _hold(database, settings) as hold:
+        fresh = claim(database, scan_ids, hold.owner, lease_s=settings.lease_s, untried=True)
+        if fresh:
+            finished += hold.measure(open_instrument(), fresh)
+        # What was tried before may be what killed its worker: alone, it takes no neighbour along.
+        while alone := claim(database, scan_ids, hold.owner, lease_s=settings.lease_s, limit=1):
+            finished += hold.measure(open_instrument(), alone)
+    return finished
+
+
+def measure_batch(
+    database: Database,
+    instrument: Instrument,
+    settings: Settings,
+    batch_id: str,
+    on_finished: OnFinished = lambda _claim, _status: None,
+) -> int:
+    """Measures all free scans of a batch; returns how many it finished."""
+    with _hold(database, settings, on_finished) as hold:
+
+        def take(limit: int, untried: bool) -> list[Claim]:
+            return claim_next(
+                database,
+                batch_id,
+                hold.owner,
+                lease_s=settings.lease_s,
+                limit=limit,
+                untried=untried,
+            )
+
+        def fresh() -> Iterator[Claim]:
+            while claims := take(settings.chunk_size, untried=True):
+                yield from claims
+
+        finished = hold.measure(instrument, fresh())
+        while alone := take(1, untried=False):
+            finished += hold.measure(instrument, alone)
+    return finished
+
+
+@dataclass(slots=True)
+class _Hold:
+    """What one owner works on."""
+
+    database: Database
+    owner: str
+    on_finished: OnFinished
+    moved_s: float = field(default_factory=time.monotonic)
+
+    def measure(self, instrument: Instrument, claims: Iterable[Claim]) -> int:
+        """Measures and finishes each; returns how many were still the owner's at the end."""
+        held: dict[int, Claim] = {}
+
+        def requests() -> Iterator[ScanRequest]:
+            for claimed in claims:
+                held[claimed.scan_id] = claimed
+                yield _request(claimed)
+
+        def is_known(request: ScanRequest, sha256: str) -> bool:
+            claimed = held[request.scan_id]
+            found = find_measured(
+                self.database, sha256, claimed.frame, claimed.manual_mm, instrument.model
+            )
+            return found is not None
+
+        finished = 0
+        for request, result in instrument.measure(requests(), is_known):
+            self.moved_s = time.monotonic()
+            claimed = held.pop(request.scan_id)
+            status = finish(self.database, claimed, result)
+            if status is None:
+                logger.warning("scan %d was taken over meanwhile", claimed.scan_id)
+                continue
+            finished += 1
+            self.on_finished(claimed, status)
+        return finished
+
+
+def _request(claimed: Claim) -> ScanRequest:
+    from worker.pipeline import ScanRequest
+
+    manual = None if claimed.manual_mm is None else Spacing(*claimed.manual_mm)
+    return ScanRequest(claimed.scan_id, Path(claimed.source), claimed.frame, manual)
+
+
+@contextmanager
+def _hold(
+    database: Database,
+    settings: Settings,
+    on_finished: OnFinished = lambda _claim, _status: None,
+) -> Iterator[_Hold]:
+    """An owner whose leases are renewed while its work moves; what is left is given back."""
+    hold = _Hold(database, new_owner(), on_finished)
+    done = threading.Event()
+    heartbeat = threading.Thread(target=_renew, args=(hold, settings, done), daemon=True)
+    heartbeat.start()
+    try:
+        yield hold
+    finally:
+        done.set()
+        heartbeat.join()
+        with suppress(ServiceUnavailable):  # then the leases run out by themselves
+            give_back(database, hold.owner, _blame(sys.exception()))
+
+
+def _blame(error: BaseException | None) -> HcBatchError | None:
+    """Why the scans in hand may be what went wrong; None where they certainly are not."""
+    if error is None or isinstance(error, OperatorError | ServiceUnavailable):
+        return None
+    if not isinstance(error, Exception):
+        return None  # an interrupt, or the end of the process
+    if isinstance(error, SoftTimeLimitExceeded):
+        return TimeLimit()
+    return error if isinstance(error, HcBatchError) else HcBatchError(type(error).__name__)
+
+
+def _renew(hold: _Hold, settings: Settings, done: threading.Event) -> None:
+    while not done.wait(settings.lease_s / 3):
+        if time.monotonic() - hold.moved_s > settings.chunk_limit_s:
+            logger.warning("nothing was finished for %g s: leases run out", settings.chunk_limit_s)
+            continue
+        try:
+            renew(hold.database, hold.owner, lease_s=settings.lease_s)
+        except ServiceUnavailable as error:
+            logger.warning("leases not renewed: %s", error)
