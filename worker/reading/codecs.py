@@ -72,13 +72,13 @@ def _jpeg(data: bytes, form: Form, _: str) -> Decoded:
     is_ybr = form.is_ybr if stream.is_ybr is None else stream.is_ybr
     with refusing_damage("its JPEG data"):
         if form.samples == 1:
-            return Decoded(_array(image), bits=8)
+            return Decoded(_array(image, form, 1), bits=8)
         if is_ybr or stream.is_ybr is not None:
             image.draft("L", None)
-            return Decoded(_array(image.convert("L")), bits=8, is_luma=True)
+            return Decoded(_array(image.convert("L"), form, 1), bits=8, is_luma=True)
         # No marker tells the colours, so libjpeg takes them for YCbCr and hands them through.
         image.draft("YCbCr", None)
-        return Decoded(_array(image), bits=8)
+        return Decoded(_array(image, form, 3), bits=8)
 
 
 def _jpeg_2000(data: bytes, form: Form, _: str) -> Decoded:
@@ -89,15 +89,13 @@ def _jpeg_2000(data: bytes, form: Form, _: str) -> Decoded:
         raise UnsupportedPixels(f"a JPEG 2000 image of {stream.precision} bits")
     image = _open(data, "JPEG2000")
     with refusing_damage("its JPEG 2000 data"):
-        scaled = _array(image).astype(np.int32)
-    # Pillow moves signed values up by half the range, and fewer bits to the top.
-    values = scaled >> (depth - stream.precision)
+        words = _array(image, form, form.samples)
+    # Pillow moves fewer bits to the top, and signed values up by half their range.
+    words = words >> words.dtype.type(depth - stream.precision)
     if stream.is_signed:
-        values -= 1 << (stream.precision - 1)
-    # Negative values wrap round to the words that an uncompressed file would hold.
-    return Decoded(
-        values.astype(np.uint16), form.stored, is_rgb=form.photometric in ("YBR_RCT", "YBR_ICT")
-    )
+        # Negative values wrap round to the words that an uncompressed file would hold.
+        words = words.astype(np.uint16) - np.uint16(1 << (stream.precision - 1))
+    return Decoded(words, form.stored, is_rgb=form.photometric in ("YBR_RCT", "YBR_ICT"))
 
 
 def _jpeg_ls(data: bytes, form: Form, _: str) -> Decoded:
@@ -162,10 +160,11 @@ def _open(data: bytes, kind: str) -> Image.Image:
         return Image.open(io.BytesIO(data), formats=(kind,))
 
 
-def _array(image: Image.Image) -> Words:
+def _array(image: Image.Image, form: Form, samples: int) -> Words:
     values: NDArray[Any] = np.asarray(image)
-    if values.dtype not in (np.uint8, np.uint16) or values.ndim not in (2, 3):
-        raise FileDamaged("its image has an unknown form")
+    shape = (form.rows, form.columns) if samples == 1 else (form.rows, form.columns, samples)
+    if values.dtype not in (np.uint8, np.uint16) or values.shape != shape:
+        raise UnsupportedPixels(f"a compressed image of kind {image.mode}")
     return values
 
 

@@ -56,12 +56,8 @@ _last_digest: dict[tuple[int, ...], str] = {}
 @contextmanager
 def open_source(path: Path, roots: Sequence[Path] = ()) -> Iterator[Source]:
     """Opens ``path`` for reading, inside ``roots`` if there are any."""
-    try:
+    with _naming_refusals():
         descriptor = _open_inside(path, roots) if roots else _open_regular(path)
-    except (FileNotFoundError, ValueError):  # no file's name holds a zero byte
-        raise FileMissing from None
-    except OSError as error:
-        raise FileUnreadable(os.strerror(error.errno) if error.errno else "") from None
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
@@ -74,11 +70,22 @@ def open_source(path: Path, roots: Sequence[Path] = ()) -> Iterator[Source]:
 
 
 def resolve_inside(path: Path, roots: Sequence[Path]) -> Path:
-    """``path`` without links and ``..``, if it lies in one of ``roots``."""
-    real = Path(os.path.realpath(path, strict=True))
-    if not any(real.is_relative_to(root.resolve()) for root in roots):
+    """``path`` without links and ``..``, if it lies in one of ``roots`` or there are none."""
+    with _naming_refusals():
+        real = Path(os.path.realpath(path, strict=True))
+    if roots and not any(real.is_relative_to(root.resolve()) for root in roots):
         raise OutsideRoots
     return real
+
+
+@contextmanager
+def _naming_refusals() -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, ValueError):  # no file's name holds a zero byte
+        raise FileMissing from None
+    except OSError as error:
+        raise FileUnreadable(os.strerror(error.errno) if error.errno else "") from None
 
 
 def _open_regular(path: Path) -> int:

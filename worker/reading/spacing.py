@@ -10,8 +10,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TypeGuard
 
 from pydicom.dataset import Dataset
 
@@ -28,6 +26,7 @@ from worker.errors import (
     Uncalibrated,
 )
 from worker.reading import tags
+from worker.reading.regions import TOLERANCE_PX, spatial_items
 from worker.scan import (
     SPACING_MANUAL,
     SPACING_PIXEL_SPACING,
@@ -54,14 +53,8 @@ TAGS = (
     "PixelAspectRatio",
 )
 
-_FORMAT_2D = 1
-_TISSUE, _COLOUR_FLOW = 1, 2
-_CENTIMETRES = 3
-_MM_PER_CM = 10
-_CORNERS = ("MinX0", "MinY0", "MaxX1", "MaxY1")
 _DECIMAL = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
 
-_TOLERANCE_PX = 1
 _SAME_SCALE = 0.001
 _PIXEL_SPACING_AGREES = 0.02
 _ASPECT_AGREES = 0.02
@@ -121,44 +114,9 @@ def whole_raster(
     return Region(box, spacing, source, flags=_doubts(box, spacing, aspect))
 
 
-@dataclass(frozen=True, slots=True)
-class _SpatialItem:
-    """An item of the region sequence that shows anatomy in centimetres.
-
-    ``corners``: left, top, right, bottom, with the last pixel inside, as the file counts.
-    """
-
-    index: int
-    corners: tuple[int, int, int, int]
-    delta_x: float
-    delta_y: float
-
-    @property
-    def spacing(self) -> Spacing:
-        # A negative delta tells the axis' direction, not a size; real scanners have X unlike Y.
-        return Spacing(
-            row_mm=abs(self.delta_y) * _MM_PER_CM, column_mm=abs(self.delta_x) * _MM_PER_CM
-        )
-
-    def box(self, shape: tuple[int, int]) -> Box:
-        """Rule 3: a region that leaves the raster was calibrated on another image."""
-        rows, columns = shape
-        left, top, right, bottom = self.corners
-        if (
-            min(left, top) < -_TOLERANCE_PX
-            or right > columns - 1 + _TOLERANCE_PX
-            or bottom > rows - 1 + _TOLERANCE_PX
-        ):
-            raise RegionOutsideImage(
-                f"region {self.index} ends at column {right}, row {bottom} "
-                f"of {columns} columns, {rows} rows"
-            )
-        return Box(max(left, 0), max(top, 0), min(right + 1, columns), min(bottom + 1, rows))
-
-
 def _calibrated_regions(header: Dataset, shape: tuple[int, int]) -> tuple[Region, ...]:
     """Rule 4: with a region sequence, a region or nothing; PixelSpacing may only agree."""
-    spatial = _spatial_items(header)
+    spatial = spatial_items(header)
     if not spatial:
         raise NoSpatialRegion
     aspect = _aspect_ratio(header)
@@ -186,7 +144,7 @@ def _with_manual(header: Dataset, shape: tuple[int, int], manual: Spacing) -> tu
     """Rule 9: a person's scale holds everywhere; intact boxes still say where the image is."""
     boxes: dict[Box, int] = {}
     try:
-        for item in _spatial_items(header):
+        for item in spatial_items(header):
             boxes.setdefault(item.box(shape), item.index)
     except (RegionOutsideImage, FileDamaged):
         boxes.clear()
@@ -196,35 +154,6 @@ def _with_manual(header: Dataset, shape: tuple[int, int], manual: Spacing) -> tu
         Region(box, manual, SPACING_MANUAL, index, flags=_doubts(box, manual))
         for box, index in boxes.items()
     )
-
-
-def _spatial_items(header: Dataset) -> list[_SpatialItem]:
-    """Rule 2, over the whole sequence."""
-    items = enumerate(tags.items(header, "SequenceOfUltrasoundRegions"))
-    spatial = (_spatial_item(index, item) for index, item in items)
-    return [item for item in spatial if item is not None]
-
-
-def _spatial_item(index: int, item: Dataset) -> _SpatialItem | None:
-    """Rule 2: a 2D image of tissue or flow, in centimetres both ways, with a proper box."""
-    if (
-        tags.integer(item, "RegionSpatialFormat") != _FORMAT_2D
-        or tags.integer(item, "RegionDataType") not in (_TISSUE, _COLOUR_FLOW)
-        or tags.integer(item, "PhysicalUnitsXDirection") != _CENTIMETRES
-        or tags.integer(item, "PhysicalUnitsYDirection") != _CENTIMETRES
-    ):
-        return None
-    left, top, right, bottom = (tags.integer(item, "RegionLocation" + end) for end in _CORNERS)
-    delta_x, delta_y = tags.number(item, "PhysicalDeltaX"), tags.number(item, "PhysicalDeltaY")
-    if left is None or top is None or right is None or bottom is None:
-        return None
-    if not (left < right and top < bottom and _is_size(delta_x) and _is_size(delta_y)):
-        return None
-    return _SpatialItem(index, (left, top, right, bottom), delta_x, delta_y)
-
-
-def _is_size(delta_cm: float | None) -> TypeGuard[float]:
-    return delta_cm is not None and delta_cm != 0 and math.isfinite(delta_cm * _MM_PER_CM)
 
 
 def _pixel_spacing(header: Dataset) -> Spacing | None:
@@ -281,10 +210,10 @@ def _doubts(box: Box, spacing: Spacing | None, aspect: float | None = None) -> t
 def _holds(box: Box, head_box_px: tuple[float, float, float, float]) -> bool:
     left, top, right, bottom = head_box_px
     return (
-        left >= box.left - _TOLERANCE_PX
-        and top >= box.top - _TOLERANCE_PX
-        and right <= box.right - 1 + _TOLERANCE_PX
-        and bottom <= box.bottom - 1 + _TOLERANCE_PX
+        left >= box.left - TOLERANCE_PX
+        and top >= box.top - TOLERANCE_PX
+        and right <= box.right - 1 + TOLERANCE_PX
+        and bottom <= box.bottom - 1 + TOLERANCE_PX
     )
 
 

@@ -61,11 +61,12 @@ def test_no_file_raises(tmp_path):
 def test_agrees_with_read_on_real_files(us_dicom):
     for path in sorted(us_dicom.glob("*.dcm")):
         rows = inspect(path)
-        try:
-            scan = read(path)
-        except ScanRejected as refusal:
-            assert [row["code"] for row in rows] == [refusal.code]
+        if "row_mm" not in rows[0]:
+            with pytest.raises(ScanRejected) as refusal:
+                read(path)
+            assert [row["code"] for row in rows] == [refusal.value.code]
             continue
+        scan = read(path)
         assert [row["decoder"] for row in rows] == [scan.decoder] * len(scan.regions)
         for row, region in zip(rows, scan.regions, strict=True):
             spacing = region.spacing

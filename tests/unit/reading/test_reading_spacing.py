@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 from pydicom.uid import (
     EnhancedUSVolumeStorage,
+    ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     SecondaryCaptureImageStorage,
     UltrasoundMultiFrameImageStorage,
@@ -18,6 +21,7 @@ from worker.scan import Box, Region
 
 US_RETIRED = "1.2.840.10008.5.1.4.1.1.6"
 US_MULTI_RETIRED = "1.2.840.10008.5.1.4.1.1.3"
+REGIONS_TAG = struct.pack("<HH", 0x0018, 0x6011)
 WHOLE = Box(0, 0, 80, 60)
 BOX = Box(4, 5, 74, 56)
 
@@ -286,6 +290,29 @@ def test_regions_around_the_head_must_agree():
 def test_whole_raster_takes_a_head_that_the_border_cuts():
     whole = Region(WHOLE, None, None)
     assert region_of_head([whole], (-20, 5, 30, 90)) is whole
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+def test_regions_of_open_length(image, region, save, syntax):
+    ds = image(region(RegionSpatialFormat=0), region())
+    ds["SequenceOfUltrasoundRegions"].is_undefined_length = True
+    for item in ds.SequenceOfUltrasoundRegions:
+        item.is_undefined_length_sequence_item = True
+    assert the_region(read(save(ds, transfer_syntax=syntax))).index == 1
+
+
+def test_regions_whose_type_the_writer_did_not_know(image, region, save):
+    """VR UN holds implicit little endian, of known length here."""
+    implicit = save(image(region()), transfer_syntax=ImplicitVRLittleEndian).read_bytes()
+    start = implicit.index(REGIONS_TAG)
+    (length,) = struct.unpack("<L", implicit[start + 4 : start + 8])
+    value = implicit[start + 8 : start + 8 + length]
+    path = save(image())
+    explicit = path.read_bytes()
+    rows = explicit.index(struct.pack("<HH", 0x0028, 0x0002))
+    unknown = REGIONS_TAG + b"UN\0\0" + struct.pack("<L", length) + value
+    path.write_bytes(explicit[:rows] + unknown + explicit[rows:])
+    assert scale(the_region(read(path))) == mm(0.2, 0.25)
 
 
 PHILIPS_MM, EPIQ_MM, ALOKA_MM = 0.262288, 0.254767, 0.382653
