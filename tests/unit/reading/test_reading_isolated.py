@@ -121,6 +121,7 @@ def test_a_file_that_needs_too_much_memory_ends_alone(image, save, tmp_path):
     large = tmp_path / "large.dcm"
     large.write_bytes(head[:meta_end] + packed)
     with ReaderPool(1, memory_bytes=400 * 1024**2) as pool:
+        pool.read(small)
         (child,) = children_of(pool)
         with pytest.raises(errors.TooLarge, match="memory"):
             pool.read(large)
@@ -128,27 +129,35 @@ def test_a_file_that_needs_too_much_memory_ends_alone(image, save, tmp_path):
         assert children_of(pool) == [child]
 
 
-def test_children_leave_the_terminal_s_signals_to_their_owner(pool):
-    for child in children_of(pool):
+def test_children_leave_the_terminal_s_signals_to_their_owner(image, save):
+    with ReaderPool(1) as pool:
+        pool.read(save(image()))
+        (child,) = children_of(pool)
         assert os.getsid(child) != os.getsid(0)
 
 
-def test_children_end_with_the_pool():
+def test_children_end_with_the_pool(image, save):
+    path = save(image())
     with ReaderPool(2) as pool:
+        pool.read(path)
+        pool.read(path)
         pids = children_of(pool)
     assert all(gone(pid, 5) for pid in pids)
 
 
-def test_children_end_with_an_owner_that_was_killed():
+def test_children_end_with_an_owner_that_was_killed(image, save):
     owner = subprocess.Popen(
         [
             sys.executable,
             "-c",
-            "import time\n"
+            "import sys, time\n"
+            "from pathlib import Path\n"
             "from worker.reading.isolated import ReaderPool\n"
             "with ReaderPool(1) as pool:\n"
+            "    pool.read(Path(sys.argv[1]))\n"
             "    print(pool._readers[0]._process.pid, flush=True)\n"
             "    time.sleep(60)\n",
+            str(save(image())),
         ],
         stdout=subprocess.PIPE,
     )
