@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 
-from worker import broker
+from worker import broker, log
 from worker.app import create_app
 from worker.intake.recover import reconciling
 from worker.owner import is_of_a_child
@@ -20,6 +20,7 @@ def serve(settings: Settings, concurrency: int = 1) -> int:
 
     ``concurrency``: processes with a network each; one per GPU.
     """
+    log.configure(settings.log_level)
     with (
         broker.serving(settings) as broker_url,
         open_database(settings) as database,
