@@ -2,7 +2,7 @@
 PYTHON ?= python3
 STAMP := .venv/.installed
 
-.PHONY: venv demo test lint bench clean
+.PHONY: venv demo test fuzz lint bench clean
 
 venv: $(STAMP)
 
@@ -16,6 +16,11 @@ demo: venv
 
 test: venv
 	.venv/bin/python -m pytest
+
+# At least 20,000 mutated DICOM and image files; HC_FUZZ_SEED=N repeats a run.
+fuzz: venv
+	HC_FUZZ_FILES=$${HC_FUZZ_FILES:-20000} HC_FUZZ_SEED=$${HC_FUZZ_SEED:-$$(date +%s)} \
+		.venv/bin/python -m pytest -q tests/integration/test_fuzz_reading.py
 
 lint: venv
 	.venv/bin/ruff check .

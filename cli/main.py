@@ -7,7 +7,10 @@ pay for the network.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -96,7 +99,19 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone: nobody is left to tell
         code = EXIT_UNEXPECTED
+    except Exception as error:
+        _tell_unexpected(error)
+        code = EXIT_UNEXPECTED
     sys.exit(code or EXIT_OK)
+
+
+def _tell_unexpected(error: Exception) -> None:
+    """Where it happened, without the error's own text: that may quote a file about a patient."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    what = f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}"
+    click.echo(f"hc-batch: {what}; please report it [unexpected]", err=True)
+    if os.environ.get("HC_LOG_LEVEL") == "DEBUG":
+        traceback.print_exception(error)
 
 
 def exit_of(progress: Progress) -> int:

@@ -9,10 +9,12 @@ import click
 from rich.table import Table
 
 from cli.console import out, progress
-from hcmodel.card import Card, WeightsError, verify
+from hcmodel.card import Card
 from hcmodel.training.evaluate import Case, figures, worst
 from hcmodel.training.hc18 import LabelledImage, TrainingDataError, folds_by_exam, read_folder
-from worker.errors import ModelMismatch, TrainingDataUnusable
+from worker.errors import TrainingDataUnusable
+from worker.evaluation import evaluate as evaluate_images
+from worker.pipeline import open_instrument, verify_weights
 from worker.settings import Settings
 
 FOLDS = 5
@@ -57,9 +59,9 @@ def show(weights: Path | None) -> None:
     out.print(table)
 
 
-@command.command("verify")
+@command.command()
 @weights_option
-def verify_weights(weights: Path | None) -> None:
+def verify(weights: Path | None) -> None:
     """Check that the weights are the ones their card describes.
 
     Example: hc-batch model verify
@@ -68,10 +70,12 @@ def verify_weights(weights: Path | None) -> None:
 
 
 def _verified(weights: Path | None) -> Card:
-    try:
-        return verify(weights or Settings.from_environment().weights)
-    except WeightsError as error:
-        raise ModelMismatch(str(error)) from error
+    return verify_weights(_settings(weights))
+
+
+def _settings(weights: Path | None) -> Settings:
+    settings = Settings.from_environment()
+    return replace(settings, weights=weights) if weights else settings
 
 
 def _labelled(folder: Path) -> list[LabelledImage]:
@@ -153,11 +157,8 @@ def evaluate(folder: Path, weights: Path | None, all_images: bool, write_card: b
             "judges them all the same"
         )
     click.echo(f"{len(unseen)} of {len(images)} images are of unseen exams", err=True)
-    from worker.evaluation import evaluate as evaluate_images
-    from worker.pipeline import open_instrument
-
-    settings = Settings.from_environment()
-    with open_instrument(replace(settings, weights=weights or settings.weights)) as instrument:
+    settings = _settings(weights)
+    with open_instrument(settings) as instrument:
         cases = list(progress(evaluate_images(unseen, instrument), len(unseen), "evaluating"))
     _print_report(cases)
     if write_card:
@@ -166,7 +167,7 @@ def evaluate(folder: Path, weights: Path | None, all_images: bool, write_card: b
         noted |= {f"ADF mm, {group.group}": _rounded(group.adf_mm) for group in (overall, *groups)}
         noted |= {"DF mm": _rounded(overall.df_mm), "DSC %": _rounded(overall.dsc_percent)}
         noted |= {"HD mm": _rounded(overall.hd_mm), "flagged": overall.flagged}
-        replace(card, figures=noted).write(weights or settings.weights)
+        replace(card, figures=noted).write(settings.weights)
 
 
 def _rounded(value: float | None) -> float | None:

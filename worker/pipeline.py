@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from hcmodel.card import WeightsError
+from hcmodel.card import Card, WeightsError, verify
 from hcmodel.geometry import Spacing
 from hcmodel.gestation import FORMULAS
 from hcmodel.measurement import Measurement, measure_head
@@ -240,6 +240,14 @@ def _with_head(about: Result, region: Region, head: Measurement) -> Result:
         angle_rad=ellipse.angle_rad,
         confidence=head.confidence,
     )
+
+
+def verify_weights(settings: Settings) -> Card:
+    """The weights' card; raises ``ModelMismatch`` where the weights are not those of it."""
+    try:
+        return verify(settings.weights)
+    except WeightsError as error:
+        raise ModelMismatch(str(error)) from error
 
 
 def open_instrument(settings: Settings) -> Instrument:

@@ -9,6 +9,7 @@ from worker import broker, log
 from worker.app import create_app
 from worker.intake.recover import reconciling
 from worker.owner import is_of_a_child
+from worker.pipeline import verify_weights
 from worker.settings import Settings
 from worker.store.claims import give_back
 from worker.store.recovery import present_owners
@@ -18,9 +19,11 @@ from worker.store.session import open_database
 def serve(settings: Settings, concurrency: int = 1) -> int:
     """Works until stopped by a signal; returns the exit code.
 
-    ``concurrency``: processes with a network each; one per GPU.
+    ``concurrency``: processes with a network each; one per GPU. Raises ``ModelMismatch`` before it
+    takes a message that it could not measure.
     """
     log.configure(settings.log_level)
+    verify_weights(settings)
     with (
         broker.serving(settings) as broker_url,
         open_database(settings) as database,

@@ -34,16 +34,14 @@ def home(tmp_path: Path) -> dict[str, str]:
     return kept | {"HC_DATA_DIR": str(tmp_path / "data")}
 
 
-def hc(
-    home: dict[str, str], *words: str | Path, **others: str
-) -> subprocess.CompletedProcess[str]:
+def hc(home: dict[str, str], *words: str | Path, **others: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [HC_BATCH, *map(str, words)],
         env=home | others,
         capture_output=True,
         text=True,
         check=False,
-        timeout=200,
+        timeout=90,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import jpeg_ls
@@ -33,23 +34,31 @@ _JPEG_BASELINE, _JPEG_EXTENDED = "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.
 _JPEG_LOSSLESS, _JPEG_LOSSLESS_SV1 = "1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"
 _JPEG_LS, _JPEG_LS_NEAR = "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"
 _JPEG_2000_LOSSLESS, _JPEG_2000 = "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91"
+
 _RLE = "1.2.840.10008.1.2.5"
+
+_END_OF_IMAGE = b"\xff\xd9"
 
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """A decoder by name; ``decode`` is ``None`` where the frame lies open in the file."""
+    """A decoder by name; ``decode`` is ``None`` where the frame lies open in the file.
+
+    ``module`` is what an extra has to bring.
+    """
 
     name: str
     decode: Callable[[bytes, Form, str], Decoded] | None = None
+    module: str | None = None
 
 
 def codec_for(transfer_syntax: str) -> Codec:
     """The one decoder for this transfer syntax."""
     codec = _CODECS.get(transfer_syntax)
     if codec is None:
-        name = _REFUSED.get(transfer_syntax, "")
-        raise UnsupportedTransferSyntax(name)
+        raise UnsupportedTransferSyntax(_REFUSED.get(transfer_syntax, ""))
+    if codec.module is not None and find_spec(codec.module) is None:
+        raise DecoderMissing
     return codec
 
 
@@ -93,6 +102,9 @@ def _jpeg_2000(data: bytes, form: Form, _: str) -> Decoded:
 
 def _jpeg_ls(data: bytes, form: Form, _: str) -> Decoded:
     form.check_size(streams.jpeg(data))
+    if _END_OF_IMAGE not in data:
+        # CharLS would search it behind the end of the data, for ten seconds.
+        raise FileDamaged("its JPEG-LS data")
     with refusing_damage("its JPEG-LS data"):
         raw, info = jpeg_ls.decode_pixel_data(data)
         planar = info["components"] > 1 and info["interleave_mode"] == 0
@@ -117,10 +129,8 @@ def _run_lengths(data: bytes, form: Form, _: str) -> Decoded:
 
 
 def _jpeg_lossless(data: bytes, form: Form, transfer_syntax: str) -> Decoded:
-    try:
-        import gdcm
-    except ImportError:
-        raise DecoderMissing from None
+    import gdcm  # an extra
+
     stream = streams.jpeg(data)
     form.check_size(stream)
     depth = 8 if stream.precision <= 8 else 16
@@ -166,8 +176,8 @@ _CODECS = {
     DEFLATED: Codec("pydicom"),
     _JPEG_BASELINE: Codec("pillow", _jpeg),
     _JPEG_EXTENDED: Codec("pillow", _jpeg),
-    _JPEG_LOSSLESS: Codec("python-gdcm", _jpeg_lossless),
-    _JPEG_LOSSLESS_SV1: Codec("python-gdcm", _jpeg_lossless),
+    _JPEG_LOSSLESS: Codec("python-gdcm", _jpeg_lossless, module="gdcm"),
+    _JPEG_LOSSLESS_SV1: Codec("python-gdcm", _jpeg_lossless, module="gdcm"),
     _JPEG_LS: Codec("pyjpegls", _jpeg_ls),
     _JPEG_LS_NEAR: Codec("pyjpegls", _jpeg_ls),
     _JPEG_2000_LOSSLESS: Codec("pillow", _jpeg_2000),

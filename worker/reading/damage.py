@@ -10,6 +10,8 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pydicom.errors import BytesLengthException
+
 from worker.errors import FileDamaged, FileUnreadable
 
 # What pydicom, Pillow and the codecs raise on damaged input; each was met while fuzzing.
@@ -17,6 +19,7 @@ _DAMAGE = (
     ArithmeticError,
     AssertionError,
     AttributeError,
+    BytesLengthException,
     EOFError,
     LookupError,
     RuntimeError,

@@ -61,6 +61,11 @@ class DicomImage:
     form: Form
     codec: Codec
 
+    def check_frame(self, frame: int) -> None:
+        """Refuses a frame that the tags do not announce."""
+        if not 0 <= frame < self.form.frames:
+            raise NoSuchFrame(f"frame {frame} of {self.form.frames}")
+
     def regions(self, manual: Spacing | None) -> tuple[Region, ...]:
         """Phase one of the spacing rule."""
         shape = (self.form.rows, self.form.columns)
@@ -94,8 +99,7 @@ def open_image(source: Source) -> DicomImage:
 def read_dicom(source: Source, frame: int, manual: Spacing | None) -> Scan:
     """One frame of a DICOM file."""
     image = open_image(source)
-    if not 0 <= frame < image.form.frames:
-        raise NoSuchFrame(f"frame {frame} of {image.form.frames}")
+    image.check_frame(frame)
     regions = image.regions(manual)
     decoded = _decode(image, frame)
     return Scan(

@@ -109,7 +109,7 @@ def read_form(header: Dataset) -> Form:
         raise TooLarge(f"{columns}x{rows} pixels")
     frames = tags.integer(header, "NumberOfFrames") or 1
     if frames > MAX_FRAMES:
-        raise TooLarge(f"{frames} frames")
+        raise TooLarge(f"more than {MAX_FRAMES} frames")
     if min(rows, columns, frames) < 1:
         raise FileDamaged("it has no rows, columns or frames")
     photometric = tags.code(header, "PhotometricInterpretation")

@@ -18,7 +18,9 @@ from worker.reading.kinds import Kind
 from worker.reading.limits import MAX_PIXELS, MAX_SIDE_PX
 from worker.reading.source import Source
 from worker.reading.spacing import whole_raster
-from worker.scan import SPACING_MANUAL, Scan
+from worker.scan import SPACING_MANUAL, Region, Scan
+
+DECODER = "pillow"
 
 _FORMATS = {Kind.PNG: "PNG", Kind.JPEG: "JPEG", Kind.TIFF: "TIFF"}
 # A JPEG's size may stand behind a preview of up to 64 KiB per marker, and metadata.
@@ -27,12 +29,7 @@ _JPEG_HEAD_BYTES = 4 * 1024**2
 
 def read_raster(source: Source, kind: Kind, frame: int, manual: Spacing | None) -> Scan:
     """One page of a raster image, turned as its EXIF orientation tells."""
-    pages = _pages(source, kind)
-    if not 0 <= frame < len(pages):
-        raise NoSuchFrame(f"page {frame} of {len(pages)}")
-    page = pages[frame]
-    if max(page.rows, page.columns) > MAX_SIDE_PX or page.rows * page.columns > MAX_PIXELS:
-        raise TooLarge(f"{page.columns}x{page.rows} pixels")
+    page, frames = open_page(source, kind, frame)
     image = _open(source.file, kind)
     with refusing_damage(f"its {_FORMATS[kind]} data"):
         if kind is Kind.TIFF:
@@ -44,16 +41,28 @@ def read_raster(source: Source, kind: Kind, frame: int, manual: Spacing | None) 
     pixels = _grey(upright, page)
     return Scan(
         pixels=np.ascontiguousarray(pixels),
-        regions=(
-            whole_raster(
-                (pixels.shape[0], pixels.shape[1]), manual, SPACING_MANUAL if manual else None
-            ),
-        ),
+        regions=(page_region((pixels.shape[0], pixels.shape[1]), manual),),
         frame=frame,
-        frames=len(pages),
-        decoder="pillow",
+        frames=frames,
+        decoder=DECODER,
         sha256=source.sha256(),
     )
+
+
+def open_page(source: Source, kind: Kind, frame: int) -> tuple[tiff.Page, int]:
+    """The page, by its header alone, and how many there are."""
+    pages = _pages(source, kind)
+    if not 0 <= frame < len(pages):
+        raise NoSuchFrame(f"page {frame} of {len(pages)}")
+    page = pages[frame]
+    if max(page.rows, page.columns) > MAX_SIDE_PX or page.rows * page.columns > MAX_PIXELS:
+        raise TooLarge(f"{page.columns}x{page.rows} pixels")
+    return page, len(pages)
+
+
+def page_region(shape: tuple[int, int], manual: Spacing | None) -> Region:
+    """The whole page; its scale is a person's or none."""
+    return whole_raster(shape, manual, SPACING_MANUAL if manual else None)
 
 
 def _pages(source: Source, kind: Kind) -> list[tiff.Page]:

@@ -58,7 +58,7 @@ def open_source(path: Path, roots: Sequence[Path] = ()) -> Iterator[Source]:
     """Opens ``path`` for reading, inside ``roots`` if there are any."""
     try:
         descriptor = _open_inside(path, roots) if roots else _open_regular(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):  # no file's name holds a zero byte
         raise FileMissing from None
     except OSError as error:
         raise FileUnreadable(os.strerror(error.errno) if error.errno else "") from None
@@ -75,7 +75,7 @@ def open_source(path: Path, roots: Sequence[Path] = ()) -> Iterator[Source]:
 
 def resolve_inside(path: Path, roots: Sequence[Path]) -> Path:
     """``path`` without links and ``..``, if it lies in one of ``roots``."""
-    real = path.resolve(strict=True)
+    real = Path(os.path.realpath(path, strict=True))
     if not any(real.is_relative_to(root.resolve()) for root in roots):
         raise OutsideRoots
     return real

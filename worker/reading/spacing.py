@@ -200,14 +200,8 @@ def _with_manual(header: Dataset, shape: tuple[int, int], manual: Spacing) -> tu
 
 def _spatial_items(header: Dataset) -> list[_SpatialItem]:
     """Rule 2, over the whole sequence."""
-    try:
-        items = list(header.get("SequenceOfUltrasoundRegions") or ())
-    # What pydicom raises on a sequence that does not parse; deep nesting ends Python's stack.
-    except (ValueError, TypeError, KeyError, AttributeError, OSError, EOFError, RuntimeError):
-        raise FileDamaged("its ultrasound regions cannot be read") from None
-    if not all(isinstance(item, Dataset) for item in items):
-        raise FileDamaged("its ultrasound regions cannot be read")
-    spatial = (_spatial_item(index, item) for index, item in enumerate(items))
+    items = enumerate(tags.items(header, "SequenceOfUltrasoundRegions"))
+    spatial = (_spatial_item(index, item) for index, item in items)
     return [item for item in spatial if item is not None]
 
 
@@ -238,7 +232,7 @@ def _pixel_spacing(header: Dataset) -> Spacing | None:
     text = tags.raw_text(header, "PixelSpacing")
     if text is None:
         return None
-    values = [_decimal(value) for value in text.split("\\")]
+    values = [_decimal(value.strip(" ")) for value in text.split("\\")]
     if len(values) != 2 or not all(math.isfinite(v) and v > 0 for v in values):
         raise SpacingUnknown(f"PixelSpacing reads {tags.quoted(text)}")
     return Spacing(row_mm=values[0], column_mm=values[1])
@@ -256,7 +250,7 @@ def _spacing_beside_regions(header: Dataset) -> Spacing | None:
 
 def _decimal(text: str) -> float:
     """A DICOM decimal string; NaN for what is none, as float() also takes ``1_0`` and more."""
-    return float(text) if _DECIMAL.fullmatch(text.strip()) else math.nan
+    return float(text) if _DECIMAL.fullmatch(text) else math.nan
 
 
 def _aspect_ratio(header: Dataset) -> float | None:

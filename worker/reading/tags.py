@@ -7,13 +7,28 @@ stored, and a mistyped tag may hold a name.
 from __future__ import annotations
 
 import re
+import struct
 
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException
 from pydicom.tag import Tag
 
-# What pydicom raises on values that do not fit their VR.
-_UNFIT = (ValueError, TypeError, NotImplementedError, OverflowError, AttributeError, KeyError)
+from worker.errors import FileDamaged
+
+# What pydicom raises on values that do not fit their VR; RuntimeError where its stack ends.
+_UNFIT = (
+    AttributeError,
+    BytesLengthException,
+    EOFError,
+    LookupError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
 _UID = re.compile(r"[0-9]+(\.[0-9]+)+")
 _SHOWN = re.compile(r"[-+]?[0-9]{0,3}([.,][0-9]{0,12})?([eE][-+]?[0-9]{1,3})?|nan|[-+]?inf", re.I)
 
@@ -53,6 +68,17 @@ def uid(dataset: Dataset, keyword: str) -> str | None:
     """A UID of legal form: it is stored, so anything else that stands there is dropped."""
     text = code(dataset, keyword)
     return text if len(text) <= 64 and _UID.fullmatch(text) else None
+
+
+def items(dataset: Dataset, keyword: str) -> list[Dataset]:
+    """A sequence's items; empty if absent, but one that does not parse is damage."""
+    try:
+        found = list(dataset.get(keyword) or ())
+    except _UNFIT:
+        raise FileDamaged(f"{keyword} cannot be read") from None
+    if not all(isinstance(item, Dataset) for item in found):
+        raise FileDamaged(f"{keyword} cannot be read")
+    return found
 
 
 def raw_text(dataset: Dataset, keyword: str) -> str | None:

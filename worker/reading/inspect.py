@@ -1,0 +1,90 @@
+"""What reading a file would do, told without decoding a pixel: the first thing a physicist asks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydicom.uid import UID
+
+from hcmodel.geometry import Spacing
+from worker.errors import NotAnImage, ScanRejected, SpacingConflict, SpacingUnknown
+from worker.reading.damage import silence
+from worker.reading.dicom import open_image
+from worker.reading.kinds import Kind, kind_of
+from worker.reading.raster import DECODER, open_page, page_region
+from worker.reading.source import Source, open_source
+from worker.scan import SPACING_MANUAL, SPACING_PIXEL_SPACING, SPACING_US_REGION, Region
+
+Row = dict[str, Any]
+
+_RULES = {
+    SPACING_US_REGION: "ultrasound region, if the head lies in it",
+    SPACING_PIXEL_SPACING: "PixelSpacing",
+    SPACING_MANUAL: "a person's pixel size",
+    None: "none: the file tells no scale",
+}
+
+
+def inspect(
+    path: Path, frame: int = 0, manual: Spacing | None = None, *, roots: Sequence[Path] = ()
+) -> list[Row]:
+    """One row per region in which a head may lie, or one row with the refusal.
+
+    Keys are the results' columns, as far as they are known before anything is measured.
+    """
+    read: Row = {}
+    try:
+        with silence(), open_source(path, roots) as source:
+            regions = _read_header(source, frame, manual, read)
+    except ScanRejected as refusal:
+        return [{**read, "code": refusal.code, "message": str(refusal)}]
+    return [{**read, **_candidate(region)} for region in regions]
+
+
+def _read_header(
+    source: Source, frame: int, manual: Spacing | None, read: Row
+) -> tuple[Region, ...]:
+    """The candidates; what is known on the way goes into ``read``, also where a rule refuses."""
+    kind = kind_of(source.file)
+    if not isinstance(kind, Kind):
+        raise NotAnImage(f"it looks like {kind.reason}")
+    read.update(kind=kind.value, frame=frame)
+    if kind is not Kind.DICOM:
+        page, frames = open_page(source, kind, frame)
+        read.update(rows=page.rows, columns=page.columns, frames=frames, decoder=DECODER)
+        return (page_region((page.rows, page.columns), manual),)
+    image = open_image(source)
+    read.update(
+        rows=image.form.rows,
+        columns=image.form.columns,
+        frames=image.form.frames,
+        decoder=image.codec.name,
+        transfer_syntax=UID(image.transfer_syntax).name,
+        photometric=image.form.photometric,
+    )
+    image.check_frame(frame)
+    return image.regions(manual)
+
+
+def _candidate(region: Region) -> Row:
+    box, spacing = region.box, region.spacing
+    refusal: ScanRejected | None = None
+    if spacing is None:
+        refusal = SpacingUnknown()
+    elif region.contradicted:
+        refusal = SpacingConflict()
+    return {
+        "rule": _RULES[region.spacing_source],
+        "spacing_source": region.spacing_source,
+        "row_mm": None if spacing is None else spacing.row_mm,
+        "column_mm": None if spacing is None else spacing.column_mm,
+        "region_index": region.index,
+        "region_box": f"{box.left},{box.top},{box.right},{box.bottom}",
+        "delta_x_cm": region.delta_x,
+        "delta_y_cm": region.delta_y,
+        "flags": list(region.flags),
+        "code": None if refusal is None else refusal.code,
+        "message": None if refusal is None else str(refusal),
+    }
