@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 
-from worker import broker
+from worker import broker, log
 from worker.app import create_app
 from worker.intake.recover import reconciling
 from worker.owner import is_of_a_child
@@ -22,6 +22,7 @@ def serve(settings: Settings, concurrency: int = 1) -> int:
     ``concurrency``: processes with a network each; one per GPU. Raises ``ModelMismatch`` before it
     takes a message that it could not measure.
     """
+    log.configure(settings.log_level)
     verify_weights(settings)
     with (
         broker.serving(settings) as broker_url,
