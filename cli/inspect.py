@@ -52,7 +52,8 @@ def command(paths: tuple[Path, ...], options: Options, format_name: str) -> None
 
     Example: hc-batch inspect ~/scans --format json
     """
-    rows = list(_rows(Request.of(paths, options)))
+    roots = Settings.from_environment().data_roots
+    rows = list(_rows(Request.of(paths, options, roots)))
     if format_name == "json":
         click.echo(json.dumps(rows, indent=1, ensure_ascii=False))
     else:
@@ -62,13 +63,13 @@ def command(paths: tuple[Path, ...], options: Options, format_name: str) -> None
 
 
 def _rows(request: Request) -> Iterator[dict[str, Any]]:
-    roots = Settings.from_environment().data_roots
     for found in request.discover():
         if not isinstance(found, NewScan):
             yield {"source": found.source, "status": "skipped", "message": found.reason}
             continue
+        path = request.roots.located(found.source)
         manual = None if found.manual_mm is None else Spacing(*found.manual_mm)
-        for row in inspect(Path(found.source), found.frame, manual, roots=roots):
+        for row in inspect(path, found.frame, manual, roots=request.roots.paths):
             yield {"source": found.source, **row}
 
 

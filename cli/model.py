@@ -15,6 +15,7 @@ from hcmodel.training.hc18 import LabelledImage, TrainingDataError, folds_by_exa
 from worker.errors import TrainingDataUnusable
 from worker.evaluation import evaluate as evaluate_images
 from worker.pipeline import open_instrument, verify_weights
+from worker.roots import Roots
 from worker.settings import Settings
 
 FOLDS = 5
@@ -157,7 +158,8 @@ def evaluate(folder: Path, weights: Path | None, all_images: bool, write_card: b
             "judges them all the same"
         )
     click.echo(f"{len(unseen)} of {len(images)} images are of unseen exams", err=True)
-    settings = _settings(weights)
+    # The folder is named by the person who judges; the roots are for files from others.
+    settings = replace(_settings(weights), data_roots=Roots())
     with open_instrument(settings) as instrument:
         cases = list(progress(evaluate_images(unseen, instrument), len(unseen), "evaluating"))
     _print_report(cases)

@@ -36,7 +36,7 @@ def command(paths: tuple[Path, ...], options: Options) -> None:
     """
     settings = Settings.from_environment()
     with open_database(settings) as database:
-        batch = prepare_run(database, paths, options)
+        batch = prepare_run(database, settings, paths, options)
         try:
             _measure(database, settings, batch)
         except KeyboardInterrupt:

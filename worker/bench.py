@@ -61,7 +61,7 @@ def _run_images_per_s(folder: Path, files: list[Path]) -> float:
     with open_database(settings) as database, open_instrument(settings) as instrument:
         for warm_up in (files[:1], files[1:]):
             start_s = time.perf_counter()
-            batch = prepare_run(database, warm_up)
+            batch = prepare_run(database, settings, warm_up)
             measure_batch(database, instrument, settings, batch)
             elapsed_s = time.perf_counter() - start_s
     return (len(files) - 1) / elapsed_s

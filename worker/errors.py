@@ -139,6 +139,15 @@ class OutsideRoots(ScanRejected):
     code = "outside-roots"
 
 
+class RootUnknown(ScanRejected):
+    """This worker has no folder of the name under which the file was submitted.
+
+    Add NAME=FOLDER to its HC_DATA_ROOTS, then requeue the batch.
+    """
+
+    code = "root-unknown"
+
+
 class NoSuchFrame(ScanRejected):
     """The file has fewer frames than that.
 
@@ -317,6 +326,15 @@ class PathMissing(OperatorError):
     """
 
     code = "path-missing"
+
+
+class PathOutsideRoots(OperatorError):
+    """A given path lies outside the folders that may be read.
+
+    Add its folder to HC_DATA_ROOTS; nothing was submitted.
+    """
+
+    code = "path-outside-roots"
 
 
 class PixelSizesInvalid(OperatorError):

@@ -14,7 +14,7 @@ from worker.result import Result
 def evaluate(images: Sequence[LabelledImage], instrument: Instrument) -> Iterator[Case]:
     """One case per image; the pixel size comes from the folder's CSV, as a user would give it."""
     requests = (
-        ScanRequest(index, image.image_path, manual=image.spacing)
+        ScanRequest(index, str(image.image_path), manual=image.spacing)
         for index, image in enumerate(images)
     )
     for request, result in instrument.measure(requests):

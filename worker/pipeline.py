@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from hcmodel.card import Card, WeightsError, verify
@@ -22,6 +21,7 @@ from worker.errors import HcBatchError, ModelMismatch, NoHead, ScanFailed, Spaci
 from worker.reading.isolated import ReaderPool
 from worker.reading.spacing import region_of_head
 from worker.result import Result, Status
+from worker.roots import Roots
 from worker.scan import Region, Scan
 
 if TYPE_CHECKING:
@@ -34,10 +34,14 @@ READER_PROCESSES = 2
 
 @dataclass(frozen=True, slots=True)
 class ScanRequest:
-    """One frame of one file to measure; ``manual`` is a person's pixel size and overrides."""
+    """One frame of one file to measure.
+
+    ``source`` is its path, relative to a root where there are any (see ``Roots``); ``manual`` is a
+    person's pixel size and overrides the file's.
+    """
 
     scan_id: int
-    path: Path
+    source: str
     frame: int = 0
     manual: Spacing | None = None
 
@@ -72,9 +76,10 @@ class Instrument:
     other. Close it, or use it as a context manager, to end the readers.
     """
 
-    def __init__(self, engine: Engine, readers: ReaderPool, ga_formula: str) -> None:
+    def __init__(self, engine: Engine, readers: ReaderPool, roots: Roots, ga_formula: str) -> None:
         self._engine = engine
         self._readers = readers
+        self._roots = roots
         self._ga_formula = ga_formula
 
     @property
@@ -131,7 +136,9 @@ class Instrument:
     def _read(self, request: ScanRequest, is_known: IsKnown | None) -> _Pending:
         pending = _Pending(request, None, [], [])
         try:
-            scan = self._readers.read(request.path, request.frame, request.manual)
+            scan = self._readers.read(
+                self._roots.located(request.source), request.frame, request.manual
+            )
         except HcBatchError as error:
             pending.result = self._refused(error)
             return pending
@@ -262,6 +269,6 @@ def open_instrument(settings: Settings) -> Instrument:
         engine = Engine(settings.weights)
     except WeightsError as error:
         raise ModelMismatch(str(error)) from error
-    return Instrument(
-        engine, ReaderPool(READER_PROCESSES, roots=settings.data_roots), settings.ga_formula
-    )
+    roots = settings.data_roots
+    readers = ReaderPool(READER_PROCESSES, roots=roots.paths)
+    return Instrument(engine, readers, roots, settings.ga_formula)

@@ -17,12 +17,13 @@ from worker.work import OnFinished, measure_batch
 
 def prepare_run(
     database: Database,
+    settings: Settings,
     paths: Iterable[Path],
     options: Options = Options(),  # noqa: B008 - frozen
     on_progress: OnIntake = lambda _: None,
 ) -> str:
     """Takes the files in and returns the batch: an interrupted one of the same request again."""
-    request = Request.of(paths, options)
+    request = Request.of(paths, options, settings.data_roots)
     return take_in(database, Kind.RUN, request, Hints(None), on_progress).batch
 
 

@@ -6,7 +6,7 @@ import math
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -16,6 +16,7 @@ from platformdirs import user_data_dir
 from hcmodel.card import SHIPPED
 from hcmodel.gestation import FORMULAS, HADLOCK_1984
 from worker.errors import SettingInvalid
+from worker.roots import Roots
 
 _DATABASE_DRIVERS = {
     "sqlite": "sqlite",
@@ -42,7 +43,7 @@ class Settings:
     database_url: str
     broker_url: str | None = None
     weights: Path = SHIPPED
-    data_roots: tuple[Path, ...] = ()
+    data_roots: Roots = field(default_factory=Roots)
     ga_formula: str = HADLOCK_1984
     chunk_size: int = 32
     lease_s: float = 60.0
@@ -61,7 +62,7 @@ class Settings:
             database_url=_read(env, "HC_DATABASE_URL", _database_url, default_url),
             broker_url=_read(env, "HC_BROKER_URL", _broker_url, None),
             weights=_read(env, "HC_WEIGHTS", _file, SHIPPED),
-            data_roots=_read(env, "HC_DATA_ROOTS", _directories, ()),
+            data_roots=_read(env, "HC_DATA_ROOTS", _roots, Roots()),
             ga_formula=_read(env, "HC_GA_FORMULA", _one_of(*FORMULAS), HADLOCK_1984),
             chunk_size=_read(env, "HC_CHUNK_SIZE", _count(1, 1000), 32),
             lease_s=_read(env, "HC_LEASE_S", _seconds(1, 86400), 60.0),
@@ -109,11 +110,18 @@ def _directory(text: str) -> Path:
     return path
 
 
-def _directories(text: str) -> tuple[Path, ...]:
-    roots = tuple(Path(part).expanduser().absolute() for part in text.split(os.pathsep) if part)
-    if not all(root.is_dir() for root in roots):
-        raise _Unfit(f"existing folders, separated by {os.pathsep!r}")
-    return roots
+def _roots(text: str) -> Roots:
+    by_name: dict[str, Path] = {}
+    for part in filter(None, text.split(os.pathsep)):
+        name, equals, folder = part.partition("=")
+        root = Path(folder if equals else part).expanduser().absolute()
+        name = name if equals else root.name
+        if not root.is_dir() or not name or name in by_name:
+            raise _Unfit(
+                f"existing folders or NAME=FOLDER, each name once, with {os.pathsep!r} between"
+            )
+        by_name[name] = root
+    return Roots(by_name)
 
 
 def _file(text: str) -> Path:

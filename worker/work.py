@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from billiard.exceptions import SoftTimeLimitExceeded
@@ -124,7 +123,7 @@ def _request(claimed: Claim) -> ScanRequest:
     from worker.pipeline import ScanRequest
 
     manual = None if claimed.manual_mm is None else Spacing(*claimed.manual_mm)
-    return ScanRequest(claimed.scan_id, Path(claimed.source), claimed.frame, manual)
+    return ScanRequest(claimed.scan_id, claimed.source, claimed.frame, manual)
 
 
 @contextmanager

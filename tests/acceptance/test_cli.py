@@ -76,6 +76,10 @@ def test_run_measures_what_it_can_and_names_the_rest(
     assert late["sop_instance_uid"]
     assert late["notice"].startswith("research use only")
     assert by_name["sidecar.png"]["spacing_source"] == "manual"
+    framed = by_name["interface.dcm"]
+    assert framed["region_box"] == "140,90,940,630"
+    assert abs(float(framed["center_x_px"]) - (140 + 400)) < 20
+    assert abs(float(framed["center_y_px"]) - (90 + 270)) < 20
     anisotropic = by_name["anisotropic.dcm"]
     assert (float(anisotropic["row_mm"]), float(anisotropic["column_mm"])) == (0.20, 0.25)
     assert tuple(late)[: len(COLUMNS)] == COLUMNS

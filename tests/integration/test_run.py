@@ -35,7 +35,7 @@ def tell(claim, status):
 
 settings = Settings.from_environment()
 with open_database(settings) as database:
-    batch = prepare_run(database, [Path(sys.argv[1])])
+    batch = prepare_run(database, settings, [Path(sys.argv[1])])
     measure_run(database, settings, batch, tell)
 """
 
@@ -91,4 +91,4 @@ def test_an_interrupted_run_keeps_what_it_measured_and_goes_on(
     assert max(row.attempts for row in rows) == 2
     assert len(latest_batches(database)) == 1
     assert counts(database)[Status.RUNNING] == 1
-    assert prepare_run(database, [inbox]) == batch.batch
+    assert prepare_run(database, settings, [inbox]) == batch.batch

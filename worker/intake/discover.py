@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hcmodel.geometry import Spacing
-from worker.errors import PathMissing, ScanRejected
+from worker.errors import OutsideRoots, PathMissing, ScanRejected
 from worker.intake.pixel_sizes import PixelSizes, read_table, sidecar_of
-from worker.reading import FramePolicy, Skip, classify, frame_indices
+from worker.reading import FramePolicy, Skip, classify, frame_indices, resolve_inside
+from worker.roots import Roots
 from worker.store.batches import NewScan, NewSkip
 
 FIRST = FramePolicy("first")
@@ -36,18 +37,21 @@ class Request:
     frames: FramePolicy
     recursive: bool
     sizes: PixelSizes
+    roots: Roots
 
     @classmethod
-    def of(cls, paths: Iterable[Path], options: Options) -> Request:
+    def of(cls, paths: Iterable[Path], options: Options, roots: Roots = Roots()) -> Request:  # noqa: B008 - frozen
         """Raises an ``OperatorError`` before anything is inserted."""
         absolute = tuple(Path(os.path.abspath(path)) for path in paths)
         for path in absolute:
             if not path.exists():
                 raise PathMissing(str(path))
+            roots.stored(path)
         table = {} if options.pixel_sizes is None else read_table(options.pixel_sizes)
         size = options.pixel_size
         for_all = None if size is None else (size.row_mm, size.column_mm)
-        return cls(absolute, options.frames, options.recursive, PixelSizes(for_all, table))
+        sizes = PixelSizes(for_all, table)
+        return cls(absolute, options.frames, options.recursive, sizes, roots)
 
     @property
     def key(self) -> str:
@@ -77,7 +81,7 @@ class Request:
 
     def look_at(self, path: Path, version: str = "") -> Iterator[NewScan | NewSkip]:
         """The scans of one file of a folder, or why it has none."""
-        found = classify(path)
+        found = None if self._leads_out(path) else classify(path)
         if isinstance(found, Skip):
             yield _skip(path, found.code, found.reason)
         else:
@@ -102,8 +106,19 @@ class Request:
                 for path in inner:
                     yield _skip(path, "folder", "a folder within the folder, not asked for")
 
+    def _leads_out(self, path: Path) -> bool:
+        """Whether a link leads out of the roots: then nothing is opened here either."""
+        try:
+            resolve_inside(path, self.roots.paths)
+        except ScanRejected as error:
+            return isinstance(error, OutsideRoots)
+        return False
+
     def _scans(self, path: Path, version: str = "") -> Iterator[NewScan | NewSkip]:
-        name = str(path)
+        name = self.roots.stored(path)
+        if self._leads_out(path):
+            yield NewScan(name, version=version)  # refused by name when it is its turn
+            return
         try:
             name.encode()
             size_mm = self.sizes.of(path)

@@ -69,7 +69,7 @@ def submit(
     on_progress: OnIntake = lambda _: None,
 ) -> Submission:
     """Queues the files; the same again, after an interrupt, goes on without doubles."""
-    request = Request.of(paths, options)
+    request = Request.of(paths, options, settings.data_roots)
     with open_database(settings) as database, reachable_publisher(settings) as publisher:
         hints = Hints(publisher)
         intake = take_in(database, Kind.SUBMIT, request, hints, on_progress)

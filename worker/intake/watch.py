@@ -84,7 +84,7 @@ def watch(
 ) -> None:
     """Queues what is in the folder and what arrives, until ``stop`` or an interrupt."""
     stop = stop or threading.Event()
-    request = Request.of([root], options)
+    request = Request.of([root], options, settings.data_roots)
     with broker.serving(settings) as broker_url, open_database(settings) as database:
         publisher = Publisher(settings, broker_url)
         batch = open_batch(database, Kind.WATCH, request.label, request.label)
@@ -137,11 +137,11 @@ def _take(
     database: Database, publisher: Publisher, batch: str, request: Request, files: list[Ready]
 ) -> Intake:
     """The new ones among the files into the ledger, then to the workers."""
-    known = known_versions(database, batch, [str(path) for path, _ in files])
+    known = known_versions(database, batch, [request.roots.stored(path) for path, _ in files])
     found = [
         each
         for path, signature in files
-        if (str(path), signature.version) not in known
+        if (request.roots.stored(path), signature.version) not in known
         for each in request.look_at(path, signature.version)
     ]
     scans = [each for each in found if isinstance(each, NewScan)]
