@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -20,6 +21,9 @@ from sqlalchemy import create_engine, make_url, text
 from worker.broker import connect
 from worker.settings import Settings
 from worker.store.session import Database, open_database
+
+# A shell's background job ignores Ctrl-C, and so would all processes that the tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -140,7 +140,7 @@ def watched_batch(settings: Settings, database: Database, folder: Path, file: Pa
     return batch
 
 
-@pytest.mark.skipif("HC18_DIR" not in os.environ, reason="needs HC18 in HC18_DIR")
+@pytest.mark.skipif(not os.environ.get("HC18_DIR"), reason="needs HC18 in HC18_DIR")
 def test_real_images_come_out_near_their_annotated_hc(
     settings: Settings, database: Database, environment: dict[str, str], tmp_path: Path
 ) -> None:
