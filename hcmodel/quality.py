@@ -22,7 +22,8 @@ MIN_AXIS_RATIO = 0.60
 """HC18 spans 0.66 to 0.96."""
 MAX_BORDER_SHARE = 0.10
 MIN_MAIN_SHARE = 0.90
-MIN_CONFIDENCE = 0.80
+MIN_CONFIDENCE = 0.75
+"""On unseen exams of HC18 4 in 100 heads lie below, and among them the two worst errors."""
 MIN_CONFIDENCE_OF_A_HEAD = 0.55
 
 
