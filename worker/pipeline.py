@@ -14,15 +14,13 @@ from typing import TYPE_CHECKING, Self
 
 from hcmodel.card import Card, WeightsError, verify
 from hcmodel.geometry import Spacing
-from hcmodel.gestation import FORMULAS
 from hcmodel.measurement import Measurement, measure_head
-from hcmodel.quality import SEVERAL_HEADS
-from worker.errors import HcBatchError, ModelMismatch, NoHead, ScanFailed, SpacingUnknown
+from worker.errors import HcBatchError, ModelMismatch
 from worker.reading.isolated import ReaderPool
-from worker.reading.spacing import region_of_head
 from worker.result import Result, Status
 from worker.roots import Roots
 from worker.scan import Region, Scan
+from worker.verdict import Head, about, conclude, refusal
 
 if TYPE_CHECKING:
     from hcmodel.engine import Engine
@@ -65,7 +63,7 @@ class _Pending:
     request: ScanRequest
     scan: Scan | None
     views: list[_View]
-    heads: list[tuple[Region, Measurement]]
+    heads: list[Head]
     result: Result | None = None
 
 
@@ -140,11 +138,11 @@ class Instrument:
                 self._roots.located(request.source), request.frame, request.manual
             )
         except HcBatchError as error:
-            pending.result = self._refused(error)
+            pending.result = refusal(error, self.model)
             return pending
         pending.scan = scan
         if is_known is not None and is_known(request, scan.sha256):
-            pending.result = replace(self._about(scan), status=Status.DUPLICATE)
+            pending.result = replace(about(scan, self.model), status=Status.DUPLICATE)
             return pending
         for region in scan.regions:
             box = region.box
@@ -162,54 +160,11 @@ class Instrument:
                 if head is not None:
                     pending.heads.append((view.region, _in_raster(head, view.region)))
         for pending in waiting:
-            yield pending.request, pending.result or self._conclude(pending)
+            yield pending.request, pending.result or self._verdict(pending)
 
-    def _conclude(self, pending: _Pending) -> Result:
-        """The result of a scan whose views have all been looked at."""
-        scan = pending.scan
-        assert scan is not None
-        about = self._about(scan)
-        unscaled = all(region.spacing is None for region in scan.regions)
-        if not pending.heads:
-            return self._refused(SpacingUnknown() if unscaled else NoHead(), about)
-        region, head = max(pending.heads, key=lambda pair: pair[1].confidence)
-        about = _with_head(about, region, head)
-        if unscaled:
-            return self._refused(SpacingUnknown(), about)
-        try:
-            region = region_of_head(scan.regions, head.ellipse.bounding_box_px())
-        except HcBatchError as error:
-            return self._refused(error, about)
-        doubts = (*scan.flags, *region.flags, *head.flags, *_other_heads(pending.heads, head))
-        flags = tuple(dict.fromkeys(doubts))
-        weeks = FORMULAS[self._ga_formula](head.hc_mm) if head.hc_mm else None
-        return replace(
-            about,
-            status=Status.FLAGGED if flags else Status.MEASURED,
-            flags=flags,
-            hc_mm=head.hc_mm,
-            bpd_mm=head.bpd_mm,
-            ofd_mm=head.ofd_mm,
-            ga_weeks=weeks,
-            ga_formula=self._ga_formula if weeks else None,
-        )
-
-    def _about(self, scan: Scan) -> Result:
-        return Result(
-            status=Status.REJECTED,
-            model=self.model,
-            decoder=scan.decoder,
-            rows=scan.pixels.shape[0],
-            columns=scan.pixels.shape[1],
-            sop_instance_uid=scan.sop_instance_uid,
-            study_instance_uid=scan.study_instance_uid,
-            sha256=scan.sha256,
-        )
-
-    def _refused(self, error: HcBatchError, about: Result | None = None) -> Result:
-        status = Status.FAILED if isinstance(error, ScanFailed) else Status.REJECTED
-        about = about or Result(status, self.model)
-        return replace(about, status=status, code=error.code, message=str(error))
+    def _verdict(self, pending: _Pending) -> Result:
+        assert pending.scan is not None
+        return conclude(pending.scan, pending.heads, self.model, self._ga_formula)
 
 
 def _in_raster(head: Measurement, region: Region) -> Measurement:
@@ -220,33 +175,6 @@ def _in_raster(head: Measurement, region: Region) -> Measurement:
         center_y_px=head.ellipse.center_y_px + region.box.top,
     )
     return replace(head, ellipse=ellipse)
-
-
-def _other_heads(heads: list[tuple[Region, Measurement]], chosen: Measurement) -> tuple[str, ...]:
-    """A flag where another region shows a head elsewhere, not the same one again."""
-    for _, other in heads:
-        apart_px = other.ellipse.center_px - chosen.ellipse.center_px
-        if float(apart_px @ apart_px) > chosen.ellipse.semi_axis_a_px**2:
-            return (SEVERAL_HEADS,)
-    return ()
-
-
-def _with_head(about: Result, region: Region, head: Measurement) -> Result:
-    ellipse, box, spacing = head.ellipse, region.box, region.spacing
-    return replace(
-        about,
-        row_mm=spacing.row_mm if spacing else None,
-        column_mm=spacing.column_mm if spacing else None,
-        spacing_source=region.spacing_source,
-        region_index=region.index,
-        region_box=f"{box.left},{box.top},{box.right},{box.bottom}",
-        center_x_px=ellipse.center_x_px,
-        center_y_px=ellipse.center_y_px,
-        semi_axis_a_px=ellipse.semi_axis_a_px,
-        semi_axis_b_px=ellipse.semi_axis_b_px,
-        angle_rad=ellipse.angle_rad,
-        confidence=head.confidence,
-    )
 
 
 def verify_weights(settings: Settings) -> Card:
