@@ -23,7 +23,8 @@ class Result:
     """One scan's outcome. Unknown is ``None``, never 0 or 1.
 
     ``flags`` says why a person must look. Pixels are the original image's, ``angle_rad`` turns
-    the x axis (right) towards y (down) onto semi-axis a.
+    the x axis (right) towards y (down) onto semi-axis a. ``delta_x_cm``, ``delta_y_cm`` are the
+    region's raw PhysicalDeltaX and PhysicalDeltaY; their unit is always cm where a scale is taken.
     """
 
     status: Status
@@ -40,6 +41,8 @@ class Result:
     spacing_source: str | None = None
     region_index: int | None = None
     region_box: str | None = None
+    delta_x_cm: float | None = None
+    delta_y_cm: float | None = None
     center_x_px: float | None = None
     center_y_px: float | None = None
     semi_axis_a_px: float | None = None

@@ -112,6 +112,8 @@ def upgrade():
         sa.Column("spacing_source", sa.Text(), nullable=True),
         sa.Column("region_index", sa.Integer(), nullable=True),
         sa.Column("region_box", sa.Text(), nullable=True),
+        sa.Column("delta_x_cm", sa.Float(), nullable=True),
+        sa.Column("delta_y_cm", sa.Float(), nullable=True),
         sa.Column("center_x_px", sa.Double(), nullable=True),
         sa.Column("center_y_px", sa.Double(), nullable=True),
         sa.Column("semi_axis_a_px", sa.Double(), nullable=True),

@@ -53,6 +53,8 @@ class Row:
     decoder: str | None
     region_index: int | None
     region_box: str | None
+    delta_x_cm: float | None
+    delta_y_cm: float | None
     rows: int | None
     columns: int | None
     duplicate_of: int | None

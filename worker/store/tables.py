@@ -128,6 +128,8 @@ class Outcome(Base):
     spacing_source: Mapped[str | None]
     region_index: Mapped[int | None]
     region_box: Mapped[str | None]
+    delta_x_cm: Mapped[float | None]
+    delta_y_cm: Mapped[float | None]
     center_x_px: Mapped[float | None]
     center_y_px: Mapped[float | None]
     semi_axis_a_px: Mapped[float | None]
