@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hcmodel.geometry import Spacing
+from hcmodel.spacing import Spacing
 from worker.errors import PathMissing, ScanRejected
 from worker.intake.pixel_sizes import PixelSizes, read_table, sidecar_of
 from worker.reading import FramePolicy, Skip, classify, frame_indices
