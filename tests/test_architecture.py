@@ -17,6 +17,7 @@ QUEUE = {"celery", "kombu", "redis"}
 QUICK = [
     (["--help"], PIXELS | QUEUE | {"sqlalchemy", "rich"}),
     (["submit", "--help"], PIXELS | QUEUE | {"sqlalchemy"}),
+    (["watch", "--help"], PIXELS | QUEUE | {"sqlalchemy"}),
     (["worker", "--help"], PIXELS | QUEUE | {"sqlalchemy"}),
     (["submit", "{empty}"], PIXELS),
     (["status"], PIXELS | QUEUE),
