@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cli.console import words
-from worker.store.progress import Progress as BatchProgress
-from worker.store.progress import wait
-from worker.store.session import Database
+
+if TYPE_CHECKING:
+    from worker.store.progress import Progress as BatchProgress
+    from worker.store.session import Database
 
 
 def bar() -> Progress:
@@ -25,6 +28,9 @@ def bar() -> Progress:
 
 def follow(database: Database, batch: str, timeout_s: float | None = None) -> BatchProgress:
     """Waits until the batch is finished or the time is over."""
+    # Loads SQLAlchemy: not for those who only ask a command for help.
+    from worker.store.progress import wait
+
     with bar() as shown:
         task = shown.add_task(f"batch {batch}", total=None)
 

@@ -9,8 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from hcmodel.geometry import Spacing
-from worker.intake.discover import Options
+from hcmodel.spacing import Spacing
 from worker.reading import FramePolicy
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -90,6 +89,9 @@ def read_options(command: Callable[..., None]) -> Callable[..., None]:
             policy = FramePolicy.parse(frames)
         except ValueError as error:
             raise click.BadParameter(str(error), param_hint="--frames") from error
+        # Loads SQLAlchemy, for which nobody who asks for help should wait.
+        from worker.intake.discover import Options
+
         command(options=Options(pixel_size, pixel_sizes, policy, recursive), **others)
 
     return wrapped

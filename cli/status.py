@@ -7,7 +7,6 @@ from rich.table import Table
 
 from cli.console import out, words
 from cli.table import counts_line, duration
-from worker.intake.publish import workers_listening
 from worker.settings import Settings
 from worker.store.progress import Progress, latest_batches, progress, skipped_files
 from worker.store.session import open_database
@@ -38,7 +37,15 @@ def command(batch: str | None, skipped: bool) -> None:
         if skipped and batch is not None:
             for file in skipped_files(database, batch):
                 out.print(f"skipped: {file.source} ({file.code}: {file.reason})", markup=False)
-    if present.pending and not workers_listening(settings):
+    if present.pending:
+        _warn_of_silence(settings)
+
+
+def _warn_of_silence(settings: Settings) -> None:
+    # Loads Celery, which takes longer than counting; where nothing waits it is not needed.
+    from worker.intake.publish import workers_listening
+
+    if not workers_listening(settings):
         words.print("no worker listens: start one with hc-batch worker")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,10 +13,11 @@ from cli.follow import bar, follow
 from cli.main import exit_of
 from cli.options import input_options, paths_argument, read_options
 from cli.table import counts_line
-from worker.intake.discover import Options
-from worker.intake.submit import Intake, submit
 from worker.settings import Settings
-from worker.store.session import open_database
+
+if TYPE_CHECKING:
+    from worker.intake.discover import Options
+    from worker.intake.submit import Intake
 
 
 @click.command()
@@ -34,6 +36,10 @@ def command(paths: tuple[Path, ...], options: Options, wait: bool, timeout: floa
 
     Example: hc-batch submit ~/scans --wait
     """
+    # Load SQLAlchemy and Celery: not for those who only ask for help.
+    from worker.intake.submit import submit
+    from worker.store.session import open_database
+
     settings = Settings.from_environment()
     with bar() as shown:
         task = shown.add_task("submitting", total=None)

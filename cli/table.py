@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
 from worker.result import Status
-from worker.store.rows import Row
+
+if TYPE_CHECKING:
+    from worker.store.rows import Row
 
 STYLES = {
     Status.MEASURED: "green",

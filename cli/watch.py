@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from cli.console import words
 from cli.options import input_options, read_options
 from worker import log
-from worker.intake.discover import Options
-from worker.intake.watch import WatchOptions, watch
+from worker.intake.folder import WatchOptions
 from worker.settings import Settings
+
+if TYPE_CHECKING:
+    from worker.intake.discover import Options
 
 DEFAULTS = WatchOptions()
 
 
 @click.command()
 @click.argument(
-    "folder", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="DIR"
+    "folders",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR...",
 )
 @input_options
 @read_options
@@ -28,26 +35,60 @@ DEFAULTS = WatchOptions()
     default=DEFAULTS.interval_s,
     show_default=True,
     metavar="S",
-    help="Seconds between two looks at the folder.",
+    help="Seconds between two looks at the folders.",
 )
 @click.option(
     "--settle",
     type=click.FloatRange(min=0),
-    default=DEFAULTS.settle_s,
-    show_default=True,
     metavar="S",
-    help="Seconds for which a file must not change before it is taken.",
+    help="Seconds for which a file must not change before it is taken.  "
+    "[default: 2; 10 on network drives]",
 )
-@click.option("--polling", is_flag=True, help="For network drives, which send no events.")
-def command(folder: Path, options: Options, interval: float, settle: float, polling: bool) -> None:
-    """Queue files as they arrive in DIR, until stopped.
+@click.option(
+    "--polling", is_flag=True, help="Wait for no events; by itself on NFS, SMB and FUSE drives."
+)
+@click.option(
+    "--marker",
+    metavar="NAME",
+    help="Take a folder, with all below it, only when it holds a file of this name.",
+)
+@click.option(
+    "--after",
+    type=click.Choice(["keep", "move"]),
+    default="keep",
+    show_default=True,
+    help="Leave ended files, or move them to done/ and failed/CODE/ in DIR.",
+)
+@click.option(
+    "--max-disk-percent",
+    type=click.FloatRange(min=0, max=100),
+    default=DEFAULTS.max_disk_percent,
+    show_default=True,
+    help="Take nothing while more of a disk is used.",
+)
+def command(
+    folders: tuple[Path, ...],
+    options: Options,
+    interval: float,
+    settle: float | None,
+    polling: bool,
+    marker: str | None,
+    after: str,
+    max_disk_percent: float,
+) -> None:
+    """Queue files as they arrive in the folders, until stopped.
 
     What lies there already is taken too. Temporary names (.x, x.part, x.tmp, ~x) wait until they
-    are renamed; a file is taken when it has stopped changing.
+    are renamed; a file is taken when it has stopped changing. done/ and failed/ in DIR are never
+    entered. A DIR that is not there is waited for.
 
-    Example: hc-batch watch /srv/incoming --settle 10 --polling
+    Example: hc-batch watch /srv/incoming --marker .complete --after move
     """
+    # Loads SQLAlchemy and Celery: not for those who only ask for help.
+    from worker.intake.watch import watch
+
     settings = Settings.from_environment()
     log.configure(settings.log_level)
-    words.print(f"watching {folder}; Ctrl-C ends")
-    watch(settings, folder, options, WatchOptions(interval, settle, polling))
+    words.print(f"watching {', '.join(map(str, folders))}; Ctrl-C ends")
+    how = WatchOptions(interval, settle, polling, marker, after == "move", max_disk_percent)
+    watch(settings, folders, options, how)

@@ -8,20 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hcmodel.spacing import Spacing
+
+__all__ = ["Ellipse", "FloatArray", "Spacing"]
+
 FloatArray = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Spacing:
-    """Size of a pixel, down the rows and across the columns, in millimetres."""
-
-    row_mm: float
-    column_mm: float
-
-    def __post_init__(self) -> None:
-        for value_mm in (self.row_mm, self.column_mm):
-            if not (math.isfinite(value_mm) and value_mm > 0):
-                raise ValueError(f"a pixel's size must be a positive number of mm, not {value_mm}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from worker.errors import PathMissing
 from worker.intake.discover import Options
+from worker.intake.folder import Folder, WatchOptions
 from worker.intake.submit import Intake
-from worker.intake.watch import Folder, WatchOptions, watch
+from worker.intake.watch import watch
 from worker.settings import Settings
 from worker.store.progress import latest_batches, skipped_files
 from worker.store.rows import select_rows
@@ -39,7 +39,7 @@ def watching(settings: Settings, root: Path, how: WatchOptions = QUICK) -> Itera
 
     def work() -> None:
         try:
-            watch(settings, root, Options(), how, stop, steps.append)
+            watch(settings, [root], Options(), how, stop, steps.append)
         except BaseException as error:
             failed.append(error)
 
@@ -124,11 +124,6 @@ def test_two_watchers_of_one_folder_do_no_harm(
         until(lambda: len(sources(database)) == 21)
         until(lambda: one[-1].new + two[-1].new == 21)
     assert len(sources(database)) == 21
-
-
-def test_a_missing_folder_is_told_at_once(settings: Settings, tmp_path: Path) -> None:
-    with pytest.raises(PathMissing):
-        watch(settings, tmp_path / "nowhere")
 
 
 def test_a_file_rests_only_after_two_looks_and_the_settle_time(inbox: Path) -> None:

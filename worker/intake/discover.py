@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hcmodel.geometry import Spacing
+from hcmodel.spacing import Spacing
 from worker.errors import OutsideRoots, PathMissing, ScanRejected
-from worker.intake.pixel_sizes import PixelSizes, read_table, sidecar_of
+from worker.intake.pixel_sizes import PixelSizes, read_table, without_sidecars
 from worker.reading import FramePolicy, Skip, classify, frame_indices, resolve_inside
 from worker.roots import Roots
 from worker.store.batches import NewScan, NewSkip
@@ -129,12 +129,6 @@ class Request:
         else:
             for frame in frame_indices(path, self.frames):
                 yield NewScan(name, frame, size_mm, version)
-
-
-def without_sidecars(files: Sequence[Path]) -> list[Path]:
-    """The files less those that only tell the pixel size of one of them."""
-    sidecars = {sidecar_of(path) for path in files if path.suffix != ".json"}
-    return [path for path in files if path not in sidecars]
 
 
 def _listed(folder: Path) -> tuple[list[Path], list[Path], list[Path]]:

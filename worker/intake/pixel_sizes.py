@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,12 @@ def sidecar_of(path: Path) -> Path:
     if path.suffix.lower() in _IMAGE_SUFFIXES:
         return path.with_suffix(".json")
     return path.with_name(f"{path.name}.json")
+
+
+def without_sidecars(files: Sequence[Path]) -> list[Path]:
+    """The files less those that only tell the pixel size of one of them."""
+    sidecars = {sidecar_of(path) for path in files if path.suffix != ".json"}
+    return [path for path in files if path not in sidecars]
 
 
 def read_table(path: Path) -> dict[str, SizeMm]:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from hcmodel.geometry import Spacing
+from hcmodel.spacing import Spacing
 from worker.errors import NotAnImage
 from worker.reading.frames import FramePolicy, frame_indices
 from worker.reading.kinds import Kind, Skip, classify, kind_of
 from worker.reading.source import open_source, resolve_inside
-from worker.scan import Scan
+
+if TYPE_CHECKING:
+    from worker.scan import Scan
 
 __all__ = [
     "FramePolicy",

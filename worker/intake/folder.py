@@ -1,0 +1,141 @@
+"""Which files of a folder have come to rest, from one look to the next.
+
+The scan is the truth, events are hints: watchfiles tells nothing of files that were there before,
+announces a file at its first bytes, and does not see the writers of network drives.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import stat
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+from worker.intake.pixel_sizes import without_sidecars
+
+logger = logging.getLogger(__name__)
+
+TEMPORARY = (".*", "*.part", "*.tmp", "*.filepart", "~*")
+DONE = "done"
+FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class WatchOptions:
+    """How folders are watched.
+
+    ``settle_s``: for how long a file must have stayed the same; None: by the kind of drive.
+    ``polling``: no events, as on network drives, where it is chosen by itself. ``marker``: the
+    name of the file that says that its folder is complete. ``move``: ended files go to ``done/``
+    and ``failed/CODE/``. Above ``max_disk_percent`` of a disk nothing more is taken.
+    """
+
+    interval_s: float = 5.0
+    settle_s: float | None = None
+    polling: bool = False
+    marker: str | None = None
+    move: bool = False
+    max_disk_percent: float = 95.0
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What stays the same while nobody writes a file."""
+
+    inode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+    @property
+    def version(self) -> str:
+        """Tells the contents of one path apart, also in the ledger and after a restart."""
+        return f"{self.size}:{self.mtime_ns}"
+
+
+Ready = tuple[Path, Signature]
+
+
+class Folder:
+    """The files below a root; ``done/`` and ``failed/`` in it are never looked at."""
+
+    def __init__(
+        self, root: Path, settle_s: float, recursive: bool, marker: str | None = None
+    ) -> None:
+        self.root = root
+        self._settle_s = settle_s
+        self._recursive = recursive
+        self._marker = marker
+        self._since_s: dict[Ready, float] = {}
+        self._taken: set[Ready] = set()
+
+    def settled(self) -> list[Ready]:
+        """Looks once; files that are as they were at an earlier look, the settle time ago.
+
+        Raises ``OSError`` where the root itself cannot be listed.
+        """
+        present_s = time.monotonic()
+        known = self._since_s
+        self._since_s = {each: known.get(each, present_s) for each in self._listing()}
+        self._taken &= self._since_s.keys()
+        return [
+            each
+            for each, since_s in self._since_s.items()
+            if each in known and each not in self._taken and present_s - since_s >= self._settle_s
+        ]
+
+    def mark_taken(self, files: Iterable[Ready]) -> None:
+        """These need not be reported again as long as they stay the same."""
+        self._taken.update(files)
+
+    def taken(self) -> list[Ready]:
+        """Those that were marked and have stayed the same."""
+        return sorted(self._taken, key=lambda each: each[0])
+
+    def _listing(self) -> Iterator[Ready]:
+        folders = [(self.root, self._marker is None)]
+        while folders:
+            folder, complete = folders.pop()
+            try:
+                entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+            except OSError as error:
+                if folder == self.root:
+                    raise
+                logger.warning("%s cannot be listed: %s", folder, error.strerror)
+                continue
+            # A marker speaks for all that lies below its folder.
+            complete = complete or any(entry.name == self._marker for entry in entries)
+            files = []
+            for entry in entries:
+                if entry.name == self._marker or _is_temporary(entry.name):
+                    continue
+                if not entry.is_dir(follow_symlinks=False):
+                    files.append(folder / entry.name)
+                elif self._recursive and not self._is_ours(folder, entry.name):
+                    folders.append((folder / entry.name, complete))
+            for path in without_sidecars(files) if complete else []:
+                signature = signature_of(path)
+                if signature is not None:
+                    yield path, signature
+
+    def _is_ours(self, folder: Path, name: str) -> bool:
+        return folder == self.root and name in (DONE, FAILED)
+
+
+def signature_of(path: Path) -> Signature | None:
+    """Of a regular file; None for others, and for a file that has gone meanwhile."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        return None
+    return Signature(found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+def _is_temporary(name: str) -> bool:
+    return any(fnmatch(name.lower(), pattern) for pattern in TEMPORARY)

@@ -1,0 +1,29 @@
+"""How the scans of a file ended, once all of them have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import case, func, select
+
+from worker.result import Status
+from worker.store.batches import PENDING
+from worker.store.session import Database
+from worker.store.tables import Scan
+
+_REFUSED = (Status.REJECTED, Status.FAILED)
+
+
+def endings(
+    database: Database, batch_id: str, sources: Sequence[str]
+) -> dict[tuple[str, str], str | None]:
+    """By source and version, where no frame is pending: a refused frame's code, or None."""
+    code = func.coalesce(Scan.code, Scan.state)
+    with database.reading() as connection:
+        rows = connection.execute(
+            select(Scan.source, Scan.version, func.min(case((Scan.state.in_(_REFUSED), code))))
+            .where(Scan.batch_id == batch_id, Scan.source.in_(sources))
+            .group_by(Scan.source, Scan.version)
+            .having(func.sum(case((Scan.state.in_(PENDING), 1), else_=0)) == 0)
+        )
+        return {(source, version): refusal for source, version, refusal in rows}
