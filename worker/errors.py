@@ -256,6 +256,15 @@ class Uncalibrated(ScanRejected):
     code = "uncalibrated"
 
 
+class Cancelled(ScanRejected):
+    """The batch was cancelled before this scan was measured.
+
+    Requeue the batch to measure it after all.
+    """
+
+    code = "cancelled"
+
+
 class NoHead(ScanRejected):
     """No fetal head was found.
 

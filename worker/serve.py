@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
+from contextlib import ExitStack, suppress
 
 from worker import broker, log
 from worker.app import create_app
+from worker.errors import ServiceUnavailable
 from worker.intake.recover import reconciling
 from worker.owner import is_of_a_child
 from worker.pipeline import verify_weights
+from worker.retry import until_available
 from worker.settings import Settings
 from worker.store.claims import give_back
 from worker.store.recovery import present_owners
@@ -19,16 +22,15 @@ from worker.store.session import open_database
 def serve(settings: Settings, concurrency: int = 1) -> int:
     """Works until stopped by a signal; returns the exit code.
 
-    ``concurrency``: processes with a network each; one per GPU. Raises ``ModelMismatch`` before it
-    takes a message that it could not measure.
+    ``concurrency``: processes with a network each; one per GPU. Waits for a database or broker out
+    of reach. Raises ``ModelMismatch`` before it takes a message that it could not measure.
     """
     log.configure(settings.log_level)
     verify_weights(settings)
-    with (
-        broker.serving(settings) as broker_url,
-        open_database(settings) as database,
-        reconciling(database, settings, broker_url),
-    ):
+    with ExitStack() as stack:
+        broker_url = until_available(lambda: stack.enter_context(broker.serving(settings)))
+        database = until_available(lambda: stack.enter_context(open_database(settings)))
+        stack.enter_context(reconciling(database, settings, broker_url))
         worker = create_app(settings, broker_url).Worker(
             # Several workers of one machine need names of their own.
             hostname=f"hc-{os.getpid()}@{platform.node()}",
@@ -40,6 +42,7 @@ def serve(settings: Settings, concurrency: int = 1) -> int:
         )
         worker.start()
         # Its processes are gone; what they held need not wait for a lease, nor costs an attempt.
-        for owner in filter(is_of_a_child, present_owners(database)):
-            give_back(database, owner)
+        with suppress(ServiceUnavailable):  # then the leases run out by themselves
+            for owner in filter(is_of_a_child, present_owners(database)):
+                give_back(database, owner)
         return worker.exitcode or 0

@@ -26,6 +26,16 @@ _DATABASE_DRIVERS = {
 }
 _BROKER_SCHEMES = ("redis", "rediss", "redis+socket")
 
+# Where a process can be made to die, in the order of a scan's way.
+FAILPOINTS = (
+    "after-insert",
+    "after-publish",
+    "after-claim",
+    "reading",
+    "before-commit",
+    "before-ack",
+)
+
 Value = TypeVar("Value")
 
 
@@ -51,6 +61,7 @@ class Settings:
     chunk_limit_s: float = 240.0
     visibility_timeout_s: float = 600.0
     log_level: str = "INFO"
+    failpoints: tuple[str, ...] = ()
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str] = os.environ) -> Settings:
@@ -74,6 +85,7 @@ class Settings:
             log_level=_read(
                 env, "HC_LOG_LEVEL", _one_of("DEBUG", "INFO", "WARNING", "ERROR"), "INFO"
             ),
+            failpoints=_read(env, "HC_FAILPOINT", _failpoints, ()),
         )
 
     @property
@@ -159,6 +171,13 @@ def _one_of(*allowed: str) -> Callable[[str], str]:
         return text
 
     return parse
+
+
+def _failpoints(text: str) -> tuple[str, ...]:
+    parts = [part.strip().partition(":") for part in text.split(",")]
+    if not all(point in FAILPOINTS and action == "kill9" for point, _, action in parts):
+        raise _Unfit(f"POINT:kill9, separated by commas, where POINT is of {', '.join(FAILPOINTS)}")
+    return tuple(point for point, _, _ in parts)
 
 
 def _count(least: int, most: int) -> Callable[[str], int]:

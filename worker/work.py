@@ -9,14 +9,17 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from billiard.exceptions import SoftTimeLimitExceeded
 
 from hcmodel.geometry import Spacing
 from worker.errors import HcBatchError, OperatorError, ServiceUnavailable, TimeLimit
+from worker.failpoint import reach
 from worker.owner import new_owner
 from worker.result import Status
+from worker.retry import until_available
 from worker.settings import Settings
 from worker.store.claims import Claim, claim, claim_next, find_measured, finish, give_back, renew
 from worker.store.session import Database
@@ -43,11 +46,13 @@ def measure_ids(
     finished = 0
     with _hold(database, settings) as hold:
         fresh = claim(database, scan_ids, hold.owner, lease_s=settings.lease_s, untried=True)
+        reach("after-claim")
         if fresh:
             finished += hold.measure(open_instrument(), fresh)
         # What was tried before may be what killed its worker: alone, it takes no neighbour along.
         while alone := claim(database, scan_ids, hold.owner, lease_s=settings.lease_s, limit=1):
             finished += hold.measure(open_instrument(), alone)
+    reach("before-ack")
     return finished
 
 
@@ -87,6 +92,7 @@ class _Hold:
 
     database: Database
     owner: str
+    lease_s: float
     on_finished: OnFinished
     moved_s: float = field(default_factory=time.monotonic)
 
@@ -101,18 +107,19 @@ class _Hold:
 
         def is_known(request: ScanRequest, sha256: str) -> bool:
             claimed = held[request.scan_id]
-            found = find_measured(
-                self.database, sha256, claimed.frame, claimed.manual_mm, instrument.model
-            )
+            key = (sha256, claimed.frame, claimed.manual_mm, instrument.model)
+            found = until_available(lambda: find_measured(self.database, *key), self.lease_s)
             return found is not None
 
         finished = 0
         for request, result in instrument.measure(requests(), is_known):
             self.moved_s = time.monotonic()
             claimed = held.pop(request.scan_id)
-            status = finish(self.database, claimed, result)
+            end = partial(finish, self.database, claimed, result)
+            # A result outlives a short absence of the database; its scan is ours for a lease.
+            status = until_available(end, self.lease_s)
             if status is None:
-                logger.warning("scan %d was taken over meanwhile", claimed.scan_id)
+                logger.warning("scan %d was taken over or cancelled meanwhile", claimed.scan_id)
                 continue
             finished += 1
             self.on_finished(claimed, status)
@@ -133,7 +140,7 @@ def _hold(
     on_finished: OnFinished = lambda _claim, _status: None,
 ) -> Iterator[_Hold]:
     """An owner whose leases are renewed while its work moves; what is left is given back."""
-    hold = _Hold(database, new_owner(), on_finished)
+    hold = _Hold(database, new_owner(), settings.lease_s, on_finished)
     done = threading.Event()
     heartbeat = threading.Thread(target=_renew, args=(hold, settings, done), daemon=True)
     heartbeat.start()

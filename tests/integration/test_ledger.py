@@ -35,6 +35,7 @@ from worker.store.claims import (
 from worker.store.clock import now
 from worker.store.progress import counts, latest_batches, progress, skipped_files, wait
 from worker.store.recovery import (
+    cancel,
     free_dead,
     free_expired,
     present_owners,
@@ -219,6 +220,57 @@ def test_requeue_tries_failed_and_rejected_scans_again(database: Database) -> No
     assert [row.code for row in select_rows(database)] == [None, None, None]
     with pytest.raises(BatchUnknown):
         requeue(database, "nothing")
+
+
+def test_requeue_by_code_and_by_age_reaches_all_batches(database: Database) -> None:
+    one, two = (
+        claim(database, submit(database, 2, Kind.RUN, key), f"host:1:{key}", lease_s=LEASE_S)
+        for key in ("one", "two")
+    )
+    for claimed, code in zip(one + two, ["no-head", "file-damaged"] * 2, strict=True):
+        finish(database, claimed, Result(Status.REJECTED, MODEL, code=code))
+    assert requeue(database, None, code="no-head", older_than_s=60) == 0
+    assert requeue(database, None, code="no-head", older_than_s=-1) == 2
+    assert requeue(database, batch_of(database), code="no-head") == 0
+    found = counts(database)
+    assert (found[Status.QUEUED], found[Status.REJECTED]) == (2, 2)
+    assert take_unpublished(database, list_empty=False, grace_s=60) == [
+        one[0].scan_id,
+        two[0].scan_id,
+    ]
+
+
+def test_a_cancelled_batch_is_finished_and_its_worker_stores_nothing(database: Database) -> None:
+    ids = submit(database, 3)
+    batch = batch_of(database)
+    done, held = claim(database, ids[:2], "host:1:a", lease_s=LEASE_S)
+    finish(database, done, measured("a"))
+    other = submit(database, 1, key="other")
+    assert cancel(database, batch) == 2
+    assert finish(database, held, measured("b")) is None
+    assert give_back(database, "host:1:a") == 0
+    assert claim(database, ids, "host:2:b", lease_s=LEASE_S) == []
+    assert progress(database, batch).finished
+    rows = list(select_rows(database, Filter(batch=batch)))
+    assert [(row.status, row.code) for row in rows] == [
+        ("measured", None),
+        ("rejected", "cancelled"),
+        ("rejected", "cancelled"),
+    ]
+    assert cancel(database, batch) == 0
+    assert len(claim(database, other, "host:2:b", lease_s=LEASE_S)) == 1
+    assert requeue(database, batch, code="cancelled") == 2
+    assert len(claim(database, ids, "host:3:c", lease_s=LEASE_S)) == 2
+    with pytest.raises(BatchUnknown):
+        cancel(database, "nothing")
+
+
+def test_cancel_closes_an_interrupted_intake(database: Database) -> None:
+    batch = open_batch(database, Kind.SUBMIT, "key", "/scans")
+    insert_scans(database, batch, [NewScan("/scans/a.png")], published=False)
+    assert cancel(database, batch) == 1
+    assert progress(database, batch).finished
+    assert open_batch(database, Kind.SUBMIT, "key", "/scans") != batch
 
 
 def test_owners_known_to_be_dead_lose_their_scans(database: Database) -> None:

@@ -43,6 +43,8 @@ def test_addresses_of_postgresql_get_the_driver_we_ship() -> None:
         ("HC_LEASE_S", "nan", "seconds from 1"),
         ("HC_RECONCILE_S", "-1", "seconds from 0.1"),
         ("HC_LOG_LEVEL", "LOUD", "DEBUG"),
+        ("HC_FAILPOINT", "nowhere:kill9", "after-claim"),
+        ("HC_FAILPOINT", "after-claim:laugh", "POINT:kill9"),
     ],
 )
 def test_a_bad_value_is_named_with_what_was_expected(name: str, value: str, expected: str) -> None:

@@ -103,7 +103,9 @@ def workers_listening(settings: Settings) -> bool:
 
 @contextmanager
 def _translated() -> Iterator[None]:
+    # Celery wraps Redis's errors where it sends, but not where it waits for answers.
     try:
-        yield
+        with broker.translated():
+            yield
     except OperationalError as error:
         raise BrokerUnreachable(str(error)) from error

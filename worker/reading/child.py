@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 from hcmodel.geometry import Spacing
 from worker.errors import ScanRejected, TooLarge
+from worker.failpoint import reach
 from worker.reading import read, wire
 
 # The owner keeps the deadline. This is for the child of an owner that was killed meanwhile.
@@ -59,6 +60,7 @@ def _load_libraries() -> None:
 
 
 def _answer(request: dict[str, Any], roots: list[Path]) -> bytes:
+    reach("reading")
     manual = request["manual"]
     try:
         scan = read(

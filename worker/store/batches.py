@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from sqlalchemy import exists, or_, select, true, update
+from sqlalchemy import Connection, exists, or_, select, true, update
 
+from worker.errors import BatchUnknown
 from worker.result import Status
 from worker.store.clock import now
 from worker.store.session import Database
@@ -122,3 +123,9 @@ def finish_intake(database: Database, batch_id: str) -> None:
     """All files of the request are in."""
     with database.writing() as connection:
         connection.execute(update(Batch).where(Batch.id == batch_id).values(intake_done_at=now()))
+
+
+def require(connection: Connection, batch_id: str) -> None:
+    """Raises ``BatchUnknown`` where there is none of this name."""
+    if connection.scalar(select(Batch.id).where(Batch.id == batch_id)) is None:
+        raise BatchUnknown(batch_id)

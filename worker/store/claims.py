@@ -24,17 +24,19 @@ from sqlalchemy import (
 )
 
 from worker.errors import HcBatchError
+from worker.failpoint import reach
 from worker.result import Result, Status
 from worker.store.clock import now
 from worker.store.session import Database
 from worker.store.tables import Attempt, Outcome, Scan
+from worker.store.transitions import Event, sources
 
 MAX_ATTEMPTS = 3
 
 _MEASURED = (Status.MEASURED, Status.FLAGGED)
 
 # What every scan has that nobody works on.
-_NOBODYS: dict[str, Any] = {"owner": None, "lease_until": None, "changed_at": now()}
+NOBODYS: dict[str, Any] = {"owner": None, "lease_until": None, "changed_at": now()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ def _claim(
             )
         ).all()
         claims = sorted((_as_claim(row, owner) for row in rows), key=lambda c: c.scan_id)
-        record(connection, "claimed", [(c.scan_id, c.attempt, owner, None) for c in claims])
+        record(connection, Event.CLAIMED, [(c.scan_id, c.attempt, owner, None) for c in claims])
     return claims
 
 
@@ -155,7 +157,7 @@ def finish(database: Database, claimed: Claim, result: Result) -> Status | None:
             update(Scan)
             .where(Scan.id == claimed.scan_id)
             .values(
-                **_NOBODYS,
+                **NOBODYS,
                 state=result.status,
                 code=result.code,
                 message=result.message,
@@ -165,7 +167,8 @@ def finish(database: Database, claimed: Claim, result: Result) -> Status | None:
             )
         )
         event = (claimed.scan_id, claimed.attempt, claimed.owner, result.code or result.status)
-        record(connection, "finished", [event])
+        record(connection, Event.FINISHED, [event])
+        reach("before-commit")
     return result.status
 
 
@@ -180,11 +183,12 @@ def give_back(database: Database, owner: str, because: HcBatchError | None = Non
     with database.writing() as connection:
         rows = connection.execute(
             update(Scan)
-            .where(Scan.owner == owner, Scan.state == Status.RUNNING)
-            .values(**_NOBODYS, state=Status.QUEUED, attempts=Scan.attempts - 1, published_at=None)
+            .where(Scan.owner == owner, Scan.state.in_(sources(Event.GIVEN_BACK)))
+            .values(**NOBODYS, state=Status.QUEUED, attempts=Scan.attempts - 1, published_at=None)
             .returning(Scan.id, Scan.attempts)
         ).all()
-        record(connection, "given-back", [(row.id, row.attempts + 1, owner, None) for row in rows])
+        gone = [(row.id, row.attempts + 1, owner, None) for row in rows]
+        record(connection, Event.GIVEN_BACK, gone)
     return len(rows)
 
 
@@ -197,7 +201,7 @@ def free(database: Database, where: Sequence[ColumnElement[bool]], because: HcBa
     with database.writing() as connection:
         held = (
             select(Scan.id)
-            .where(Scan.state == Status.RUNNING, *where)
+            .where(Scan.state.in_(sources(Event.LOST)), *where)
             .with_for_update(skip_locked=True)
             .cte("held")
         )
@@ -205,7 +209,7 @@ def free(database: Database, where: Sequence[ColumnElement[bool]], because: HcBa
             update(Scan)
             .where(Scan.id.in_(select(held.c.id)))
             .values(
-                **_NOBODYS,
+                **NOBODYS,
                 state=case((spent, Status.FAILED), else_=Status.QUEUED),
                 code=case((spent, because.code)),
                 message=case((spent, str(because))),
@@ -213,7 +217,7 @@ def free(database: Database, where: Sequence[ColumnElement[bool]], because: HcBa
             )
             .returning(Scan.id, Scan.attempts)
         ).all()
-        record(connection, "lost", [(row.id, row.attempts, None, because.code) for row in rows])
+        record(connection, Event.LOST, [(row.id, row.attempts, None, because.code) for row in rows])
     return len(rows)
 
 
@@ -239,7 +243,7 @@ def content_key(
 
 
 def record(
-    connection: Connection, event: str, of: Sequence[tuple[int, int, str | None, str | None]]
+    connection: Connection, event: Event, of: Sequence[tuple[int, int, str | None, str | None]]
 ) -> None:
     """Adds to the history: (scan, attempt, owner, code) each."""
     if of:
@@ -254,7 +258,7 @@ def _still_held(connection: Connection, claimed: Claim) -> bool:
         Scan.id == claimed.scan_id,
         Scan.owner == claimed.owner,
         Scan.attempts == claimed.attempt,
-        Scan.state == Status.RUNNING,
+        Scan.state.in_(sources(Event.FINISHED)),
     )
     return connection.scalar(held.with_for_update()) is not None
 

@@ -9,9 +9,8 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
-from worker.errors import BatchUnknown
 from worker.result import Status
-from worker.store.batches import FINAL, PENDING, NewSkip
+from worker.store.batches import FINAL, PENDING, NewSkip, require
 from worker.store.clock import now
 from worker.store.session import Database
 from worker.store.tables import Batch, Scan, SkippedFile
@@ -77,7 +76,7 @@ def progress(database: Database, batch_id: str | None = None) -> Progress:
     """Counts, rate and what is left, of one batch or of all; one consistent view."""
     with database.reading() as connection:
         if batch_id is not None:
-            _require(connection, batch_id)
+            require(connection, batch_id)
         open_intakes = select(func.count()).where(Batch.intake_done_at.is_(None))
         skipped = select(func.count(SkippedFile.id))
         if batch_id is not None:
@@ -133,7 +132,7 @@ def latest_batches(database: Database, limit: int = 20) -> list[BatchSummary]:
 def skipped_files(database: Database, batch_id: str, limit: int | None = None) -> list[NewSkip]:
     """Files of a batch that are no scans, in the order in which they were met."""
     with database.reading() as connection:
-        _require(connection, batch_id)
+        require(connection, batch_id)
         rows = connection.execute(
             select(SkippedFile.source, SkippedFile.code, SkippedFile.reason)
             .where(SkippedFile.batch_id == batch_id)
@@ -145,11 +144,6 @@ def skipped_files(database: Database, batch_id: str, limit: int | None = None) -
 
 def _of(batch_id: str | None) -> list[ColumnElement[bool]]:
     return [] if batch_id is None else [Scan.batch_id == batch_id]
-
-
-def _require(connection: Connection, batch_id: str) -> None:
-    if connection.scalar(select(Batch.id).where(Batch.id == batch_id)) is None:
-        raise BatchUnknown(batch_id)
 
 
 def _counts(connection: Connection, where: list[ColumnElement[bool]]) -> dict[Status, int]:

@@ -5,17 +5,29 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, or_, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    text,
+    update,
+)
 
-from worker.errors import BatchUnknown, CrashedWorker
+from worker.errors import Cancelled, CrashedWorker
 from worker.result import Status
-from worker.store.batches import Kind
-from worker.store.claims import free
+from worker.store.batches import Kind, require
+from worker.store.claims import NOBODYS, free, record
 from worker.store.clock import now
 from worker.store.session import Database
 from worker.store.tables import Attempt, Batch, Outcome, Scan
+from worker.store.transitions import Event, sources
 
-REQUEUEABLE = (Status.FAILED, Status.REJECTED)
+REQUEUEABLE = sources(Event.REQUEUED)
 
 _RECONCILE_LOCK = 0x6863_6262
 _ROUND = 4096
@@ -73,23 +85,37 @@ def take_unpublished(database: Database, *, list_empty: bool, grace_s: float) ->
         return sorted(taken)
 
 
-def requeue(database: Database, batch_id: str, statuses: Collection[Status] = REQUEUEABLE) -> int:
-    """Queues the batch's failed or rejected scans once more; returns how many.
+def requeue(
+    database: Database,
+    batch_id: str | None,
+    statuses: Collection[Status] = REQUEUEABLE,
+    code: str | None = None,
+    older_than_s: float | None = None,
+) -> int:
+    """Queues failed or rejected scans of a batch, or of all, once more; returns how many.
 
-    Their results go, their history stays. Workers take the batch over, whoever began it.
+    ``older_than_s``: only those that ended longer ago. Their results go, their history stays.
+    Workers take a batch over, whoever began it.
     """
-    again = (Scan.batch_id == batch_id, Scan.state.in_(set(statuses) & set(REQUEUEABLE)))
+    again: list[ColumnElement[bool]] = [Scan.state.in_(set(statuses) & set(REQUEUEABLE))]
+    if batch_id is not None:
+        again.append(Scan.batch_id == batch_id)
+    if code is not None:
+        again.append(Scan.code == code)
+    if older_than_s is not None:
+        again.append(Scan.changed_at < now(-older_than_s))
     ids = select(Scan.id).where(*again)
     with database.writing() as connection:
-        known = connection.scalar(
+        if batch_id is not None:
+            require(connection, batch_id)
+        connection.execute(
             update(Batch)
-            .where(Batch.id == batch_id)
+            .where(Batch.id.in_(select(Scan.batch_id).where(*again)))
             .values(kind=func.replace(Batch.kind, Kind.RUN, Kind.SUBMIT))
-            .returning(Batch.id)
         )
-        if known is None:
-            raise BatchUnknown(batch_id)
-        event = select(Scan.id, Scan.attempts, text("'requeued'"), Scan.code).where(*again)
+        event = select(Scan.id, Scan.attempts, literal(Event.REQUEUED.value), Scan.code).where(
+            *again
+        )
         connection.execute(
             insert(Attempt).from_select(["scan_id", "number", "event", "code"], event)
         )
@@ -108,6 +134,31 @@ def requeue(database: Database, batch_id: str, statuses: Collection[Status] = RE
                 changed_at=now(),
             )
         ).rowcount
+
+
+def cancel(database: Database, batch_id: str) -> int:
+    """Ends all that the batch has not finished yet, as rejected; returns how many.
+
+    Who works on one of them at present stores nothing; ``requeue`` brings them back.
+    """
+    because = Cancelled()
+    with database.writing() as connection:
+        require(connection, batch_id)
+        rows = connection.execute(
+            update(Scan)
+            .where(Scan.batch_id == batch_id, Scan.state.in_(sources(Event.CANCELLED)))
+            .values(**NOBODYS, state=Status.REJECTED, code=because.code, message=str(because))
+            .returning(Scan.id, Scan.attempts)
+        ).all()
+        ended = [(row.id, row.attempts, None, because.code) for row in rows]
+        record(connection, Event.CANCELLED, ended)
+        # An interrupted intake has come to its end too; that of a watched folder never does.
+        connection.execute(
+            update(Batch)
+            .where(Batch.id == batch_id, Batch.kind != Kind.WATCH, Batch.intake_done_at.is_(None))
+            .values(intake_done_at=now())
+        )
+    return len(rows)
 
 
 def _alone(connection: Connection) -> bool:

@@ -1,0 +1,164 @@
+"""The ledger under any order of events: no way but the table's, one result, attempts in bounds."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+)
+from sqlalchemy import Row, func, select, update
+
+from worker.errors import CrashedWorker
+from worker.result import Result, Status
+from worker.store import schema
+from worker.store.batches import Kind, NewScan, finish_intake, insert_scans, open_batch
+from worker.store.claims import MAX_ATTEMPTS, Claim, claim, finish, give_back
+from worker.store.clock import now
+from worker.store.progress import progress
+from worker.store.recovery import cancel, free_expired, requeue, take_unpublished
+from worker.store.session import Database, make_engine
+from worker.store.tables import Outcome, Scan
+from worker.store.transitions import TRANSITIONS
+
+MODEL = "hc-test-1"
+SCANS = 5
+WAYS = {(before, after) for before, _, after in TRANSITIONS}
+ENDS = st.sampled_from([Status.MEASURED, Status.FLAGGED, Status.REJECTED, Status.FAILED])
+OWNERS = st.sampled_from(["host:1:1:a", "host:1:2:b", "host:1:3:c"])
+
+
+class Ledger(RuleBasedStateMachine):
+    """Owners that claim, finish late, die, are cancelled; at most five scans."""
+
+    claims = Bundle("claims")
+
+    @initialize()
+    def submit(self) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        engine = make_engine(f"sqlite:///{Path(self.folder.name) / 'ledger.sqlite3'}")
+        schema.ensure(engine)
+        self.database = Database(engine)
+        self.batch = open_batch(self.database, Kind.SUBMIT, "key", "/scans")
+        scans = [NewScan(f"/scans/{number}.png") for number in range(SCANS)]
+        self.ids = insert_scans(self.database, self.batch, scans, published=True)
+        finish_intake(self.database, self.batch)
+        self.states = dict.fromkeys(self.ids, Status.QUEUED)
+
+    def teardown(self) -> None:
+        if hasattr(self, "database"):
+            self.database.close()
+            self.folder.cleanup()
+
+    @rule(target=claims, owner=OWNERS, limit=st.integers(1, SCANS), untried=st.booleans())
+    def claim(self, owner: str, limit: int, untried: bool) -> object:
+        taken = claim(self.database, self.ids, owner, lease_s=60, limit=limit, untried=untried)
+        if untried:
+            assert all(each.attempt == 1 for each in taken)
+        return multiple(*taken)
+
+    # Never consumed: a claim may be finished again, or long after it was lost.
+    @rule(claimed=claims, status=ENDS, content=st.sampled_from("abc"))
+    def finish(self, claimed: Claim, status: Status, content: str) -> None:
+        before = self.read(claimed.scan_id)
+        result = Result(status, MODEL, sha256=content)
+        reached = finish(self.database, claimed, result)
+        held = (before.state, before.owner, before.attempts) == (
+            Status.RUNNING,
+            claimed.owner,
+            claimed.attempt,
+        )
+        assert (reached is not None) == held
+
+    @rule(claimed=consumes(claims))
+    def give_back(self, claimed: Claim) -> None:
+        give_back(self.database, claimed.owner)
+
+    @rule(claimed=claims)
+    def fail(self, claimed: Claim) -> None:
+        give_back(self.database, claimed.owner, CrashedWorker())
+
+    @rule(owner=OWNERS)
+    def leases_run_out(self, owner: str) -> None:
+        with self.database.writing() as connection:
+            connection.execute(update(Scan).where(Scan.owner == owner).values(lease_until=now(-1)))
+
+    @rule()
+    def free_expired(self) -> None:
+        free_expired(self.database)
+
+    @rule()
+    def cancel(self) -> None:
+        cancel(self.database, self.batch)
+        assert progress(self.database, self.batch).finished
+
+    @rule(batch_known=st.booleans())
+    def requeue(self, batch_known: bool) -> None:
+        requeue(self.database, self.batch if batch_known else None)
+
+    @rule()
+    def publish(self) -> None:
+        taken = take_unpublished(self.database, list_empty=True, grace_s=-1)
+        assert taken == [each for each in self.ids if self.states[each] is Status.QUEUED]
+
+    @invariant()
+    def all_holds(self) -> None:
+        self.only_ways_of_the_table()
+        self.owned_exactly_while_running()
+        self.one_result_per_scan_and_content()
+
+    def only_ways_of_the_table(self) -> None:
+        with self.database.reading() as connection:
+            rows = connection.execute(select(Scan.id, Scan.state)).all()
+        assert len(rows) == SCANS
+        for scan_id, text in rows:
+            state = Status(text)
+            if state is not self.states[scan_id]:
+                assert (self.states[scan_id], state) in WAYS
+            self.states[scan_id] = state
+
+    def owned_exactly_while_running(self) -> None:
+        with self.database.reading() as connection:
+            for scan in connection.execute(select(Scan.__table__)):
+                running = scan.state == Status.RUNNING
+                assert (scan.owner is not None) == (scan.lease_until is not None) == running
+                assert 0 <= scan.attempts <= MAX_ATTEMPTS
+
+    def one_result_per_scan_and_content(self) -> None:
+        with self.database.reading() as connection:
+            of_scan = select(func.count(Outcome.id)).group_by(Outcome.scan_id, Outcome.model)
+            of_content = (
+                select(func.count(Outcome.id))
+                .where(Outcome.content_key.is_not(None))
+                .group_by(Outcome.content_key, Outcome.model)
+            )
+            assert set(connection.scalars(of_scan)) <= {1}
+            assert set(connection.scalars(of_content)) <= {1}
+            stored = set(connection.scalars(select(Outcome.scan_id)))
+        for scan_id, state in self.states.items():
+            if state in (Status.MEASURED, Status.FLAGGED):
+                assert scan_id in stored
+            elif state in (Status.QUEUED, Status.RUNNING, Status.DUPLICATE):
+                assert scan_id not in stored
+
+    def read(self, scan_id: int) -> Row[tuple[object, ...]]:
+        with self.database.reading() as connection:
+            return connection.execute(select(Scan.__table__).where(Scan.id == scan_id)).one()
+
+
+TestLedger = Ledger.TestCase
+TestLedger.settings = settings(
+    max_examples=25,
+    stateful_step_count=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
