@@ -12,7 +12,7 @@ from worker.store.session import open_database
 
 
 @click.command()
-@click.argument("batch")
+@click.argument("batch", required=False)
 @click.option(
     "--status",
     "statuses",
@@ -20,12 +20,29 @@ from worker.store.session import open_database
     type=click.Choice([status.value for status in REQUEUEABLE]),
     help="Only these; both without it.",
 )
-def command(batch: str, statuses: tuple[str, ...]) -> None:
-    """Put failed or rejected scans of a batch in the queue again.
+@click.option("--code", help="Only scans that ended with this code.")
+@click.option(
+    "--older-than",
+    "older_than_s",
+    type=click.FloatRange(min=0),
+    metavar="S",
+    help="Only scans that ended more than S seconds ago.",
+)
+def command(
+    batch: str | None, statuses: tuple[str, ...], code: str | None, older_than_s: float | None
+) -> None:
+    """Put failed or rejected scans in the queue again: of BATCH, or of all batches by code.
 
     Example: hc-batch requeue 20260131-081500-3fa9 --status failed
     """
+    if batch is None and code is None:
+        raise click.UsageError("name a BATCH, or a --code for all batches")
+    # Loads Celery: only commands that send messages pay for it.
+    from worker.intake.recover import publish_now
+
     settings = Settings.from_environment()
     with open_database(settings) as database:
         wanted = [Status(status) for status in statuses] or REQUEUEABLE
-        words.print(f"{requeue(database, batch, wanted)} scans of {batch} are queued again")
+        count = requeue(database, batch, wanted, code, older_than_s)
+        words.print(f"{count} scans are queued again")
+        publish_now(database, settings)

@@ -153,6 +153,10 @@ def test_requeue_measures_again_what_was_rejected(home: dict[str, str], samples:
     batch = rows(home)[0]["batch"]
     assert "1 scans" in hc(home, "requeue", batch).stderr
     assert rows(home)[0]["status"] == "queued"
+    assert "1 scans" in hc(home, "cancel", batch).stderr
+    assert (rows(home)[0]["status"], rows(home)[0]["code"]) == ("rejected", "cancelled")
+    assert "0 scans" in hc(home, "requeue", "--code", "no-head").stderr
+    assert "1 scans" in hc(home, "requeue", "--code", "cancelled").stderr
     assert hc(home, "requeue", "no-such-batch").returncode == 2
 
 

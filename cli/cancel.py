@@ -1,0 +1,21 @@
+"""``hc-batch cancel``: ends what a batch has not finished."""
+
+from __future__ import annotations
+
+import click
+
+from cli.console import words
+from worker.settings import Settings
+from worker.store.recovery import cancel
+from worker.store.session import open_database
+
+
+@click.command()
+@click.argument("batch")
+def command(batch: str) -> None:
+    """End all that a batch has not finished yet; its results stay, requeue brings the rest back.
+
+    Example: hc-batch cancel 20260131-081500-3fa9
+    """
+    with open_database(Settings.from_environment()) as database:
+        words.print(f"{cancel(database, batch)} scans of {batch} are cancelled")
