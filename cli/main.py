@@ -37,6 +37,7 @@ COMMANDS = {
     "status": ("cli.status", "Count scans by state; show rate and remaining time."),
     "results": ("cli.results", "Show or export the rows."),
     "requeue": ("cli.requeue", "Put failed or rejected scans of a batch in the queue again."),
+    "doctor": ("cli.doctor", "Check services, weights, disk and GPU; say what to type."),
     "inspect": ("cli.inspect", "Show what files tell: scale, regions, decoder, or why not."),
     "db": ("cli.db", "Create, migrate and check the database."),
     "model": ("cli.model", "Show, verify, train and evaluate the network."),
