@@ -38,6 +38,7 @@ COMMANDS = {
     "results": ("cli.results", "Show or export the rows."),
     "requeue": ("cli.requeue", "Put failed or rejected scans in the queue again."),
     "cancel": ("cli.cancel", "End what a batch has not finished yet."),
+    "doctor": ("cli.doctor", "Check services, weights, disk and GPU; say what to type."),
     "inspect": ("cli.inspect", "Show what files tell: scale, regions, decoder, or why not."),
     "db": ("cli.db", "Create, migrate and check the database."),
     "model": ("cli.model", "Show, verify, train and evaluate the network."),

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import sys
+from typing import NoReturn
+
 import click
 from rich.table import Table
 
 from cli.console import out, words
+from cli.follow import follow
+from cli.main import EXIT_OK, exit_of
 from cli.table import counts_line, duration
 from worker.settings import Settings
 from worker.store.progress import Progress, latest_batches, progress, skipped_files
-from worker.store.session import open_database
+from worker.store.session import Database, open_database
 
 
 @click.command()
 @click.argument("batch", required=False)
 @click.option("--skipped", is_flag=True, help="Also list the batch's skipped files.")
-def command(batch: str | None, skipped: bool) -> None:
+@click.option("--follow", "followed", is_flag=True, help="Wait for the batch's end.")
+def command(batch: str | None, skipped: bool, followed: bool) -> None:
     """Count scans by state; show rate and remaining time.
 
-    Without BATCH: the newest batches, then all scans together.
+    Without BATCH: the newest batches, then all scans together; with --follow the newest batch. The
+    exit code of --follow is that of submit --wait.
 
     Example: hc-batch status
     """
     settings = Settings.from_environment()
     with open_database(settings) as database:
+        if followed:
+            _follow(database, settings, batch)
         present = progress(database, batch)
         if batch is None:
             table = Table(box=None, pad_edge=False, header_style="bold")
@@ -39,6 +48,21 @@ def command(batch: str | None, skipped: bool) -> None:
                 out.print(f"skipped: {file.source} ({file.code}: {file.reason})", markup=False)
     if present.pending:
         _warn_of_silence(settings)
+
+
+def _follow(database: Database, settings: Settings, batch: str | None) -> NoReturn:
+    """Ends the command with the batch, or the newest one."""
+    if batch is None:
+        newest = latest_batches(database, limit=1)
+        if not newest:
+            out.print("nothing yet")
+            sys.exit(EXIT_OK)
+        batch = newest[0].batch
+    if progress(database, batch).pending:
+        _warn_of_silence(settings)
+    done = follow(database, batch)
+    out.print(_summary(done))
+    sys.exit(exit_of(done))
 
 
 def _warn_of_silence(settings: Settings) -> None:

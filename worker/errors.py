@@ -27,8 +27,9 @@ class HcBatchError(Exception):
     def __init__(self, detail: str = "") -> None:
         self.detail = detail
         cause, _, remedy = (inspect.getdoc(type(self)) or "").partition("\n\n")
-        cause = cause.rstrip(".") + (f": {detail}" if detail else "")
-        super().__init__(f"{cause}. {' '.join(remedy.split())}".strip())
+        self.cause = cause.rstrip(".") + (f": {detail}" if detail else "")
+        self.remedy = " ".join(remedy.split())
+        super().__init__(f"{self.cause}. {self.remedy}".strip())
 
 
 class ScanRejected(HcBatchError):

@@ -1,0 +1,81 @@
+"""``hc-batch doctor`` where services answer, where they are gone, and where something is wrong."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from sqlalchemy import create_engine, text
+
+from worker.settings import Settings
+from worker.store.session import open_database
+
+
+def doctor(environment: dict[str, str]) -> tuple[int, dict[str, str]]:
+    done = subprocess.run(
+        [sys.executable, "-m", "cli.main", "doctor"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "secret" not in done.stdout + done.stderr
+    assert "geheim" not in done.stdout + done.stderr
+    lines = {line.split()[0]: line for line in done.stdout.splitlines()}
+    assert list(lines) == [
+        *("database", "schema", "clock", "broker", "workers", "weights", "disk", "gpu")
+    ], done.stderr
+    return done.returncode, lines
+
+
+def test_services_that_answer_are_ok_and_a_missing_worker_is_told(
+    environment: dict[str, str], redis_url: str
+) -> None:
+    environment = environment | {"HC_BROKER_URL": redis_url}
+    with open_database(Settings.from_environment(environment)):
+        code, lines = doctor(environment)
+    wrong = [about for about, line in lines.items() if " WRONG " in line]
+    assert (code, wrong) == (2, ["workers"])
+    assert lines["workers"].endswith("no worker listens. Start one: hc-batch worker")
+
+
+def test_services_out_of_reach_end_with_4_and_show_no_password(
+    environment: dict[str, str],
+) -> None:
+    environment = environment | {
+        "HC_DATABASE_URL": "postgresql://hc:secret@127.0.0.1:1/hc",
+        "HC_BROKER_URL": "redis://:geheim@127.0.0.1:1/0",
+    }
+    code, lines = doctor(environment)
+    assert code == 4
+    for about in ("database", "schema", "clock"):
+        assert "WRONG" in lines[about]
+        assert "HC_DATABASE_URL" in lines[about]
+    for about in ("broker", "workers"):
+        assert "WRONG" in lines[about]
+        assert "HC_BROKER_URL" in lines[about]
+    assert " ok " in lines["weights"]
+
+
+def test_tables_of_another_version_are_told(environment: dict[str, str]) -> None:
+    settings = Settings.from_environment(environment)
+    with open_database(settings):
+        pass
+    engine = create_engine(settings.database_url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
+    engine.dispose()
+    code, lines = doctor(environment)
+    assert code == 2
+    assert "found 0000" in lines["schema"]
+    assert "hc-batch db upgrade" in lines["schema"]
+
+
+def test_weights_without_their_card_are_told(environment: dict[str, str], tmp_path: Path) -> None:
+    weights = tmp_path / "other.keras"
+    weights.write_bytes(b"no network")
+    code, lines = doctor(environment | {"HC_WEIGHTS": str(weights)})
+    assert code == 2
+    assert "WRONG" in lines["weights"]
+    assert "HC_WEIGHTS" in lines["weights"]
