@@ -2,7 +2,7 @@
 PYTHON ?= python3
 STAMP := .venv/.installed
 
-.PHONY: venv demo test fuzz lint bench clean
+.PHONY: venv demo test fuzz chaos lint bench clean
 
 venv: $(STAMP)
 
@@ -21,6 +21,10 @@ test: venv
 fuzz: venv
 	HC_FUZZ_FILES=$${HC_FUZZ_FILES:-20000} HC_FUZZ_SEED=$${HC_FUZZ_SEED:-$$(date +%s)} \
 		.venv/bin/python -m pytest -q tests/integration/test_fuzz_reading.py
+
+# A fault every few seconds; CHAOS_S=60 shortens, CHAOS_SEED=N repeats the order of faults.
+chaos: venv
+	.venv/bin/python tests/faults/chaos.py
 
 lint: venv
 	.venv/bin/ruff check .

