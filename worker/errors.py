@@ -98,7 +98,7 @@ class NoPixelData(ScanRejected):
 class TooLarge(ScanRejected):
     """The image is larger than this worker opens.
 
-    Export it at its original size; the limits are in the README.
+    Export it at its original size; the limits are in docs/reading.md.
     """
 
     code = "too-large"
