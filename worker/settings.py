@@ -15,6 +15,7 @@ from platformdirs import user_data_dir
 
 from hcmodel.card import SHIPPED
 from hcmodel.gestation import FORMULAS, HADLOCK_1984
+from worker import log
 from worker.errors import SettingInvalid
 
 _DATABASE_DRIVERS = {
@@ -50,6 +51,7 @@ class Settings:
     chunk_limit_s: float = 240.0
     visibility_timeout_s: float = 600.0
     log_level: str = "INFO"
+    log_format: str = log.TEXT
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str] = os.environ) -> Settings:
@@ -73,6 +75,7 @@ class Settings:
             log_level=_read(
                 env, "HC_LOG_LEVEL", _one_of("DEBUG", "INFO", "WARNING", "ERROR"), "INFO"
             ),
+            log_format=_read(env, "HC_LOG_FORMAT", _one_of(log.TEXT, log.JSON), log.TEXT),
         )
 
     @property
