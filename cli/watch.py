@@ -88,7 +88,7 @@ def command(
     from worker.intake.watch import watch
 
     settings = Settings.from_environment()
-    log.configure(settings.log_level)
+    log.configure(settings.log_level, settings.log_format)
     words.print(f"watching {', '.join(map(str, folders))}; Ctrl-C ends")
     how = WatchOptions(interval, settle, polling, marker, after == "move", max_disk_percent)
     watch(settings, folders, options, how)

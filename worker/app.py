@@ -94,4 +94,5 @@ def _transport_options(settings: Settings) -> dict[str, Any]:
 @signals.setup_logging.connect
 def _configure_log(**_: object) -> None:
     """In the worker and in each of its processes, instead of Celery's own way."""
-    log.configure(Settings.from_environment().log_level)
+    settings = Settings.from_environment()
+    log.configure(settings.log_level, settings.log_format)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
+import warnings
 from contextlib import ExitStack, suppress
+
+from celery.exceptions import SecurityWarning
 
 from worker import broker, log
 from worker.app import create_app
@@ -25,7 +28,9 @@ def serve(settings: Settings, concurrency: int = 1) -> int:
     ``concurrency``: processes with a network each; one per GPU. Waits for a database or broker out
     of reach. Raises ``ModelMismatch`` before it takes a message that it could not measure.
     """
-    log.configure(settings.log_level)
+    log.configure(settings.log_level, settings.log_format)
+    # Its own words are no log lines, and its warning of root is about pickle, which is refused.
+    warnings.simplefilter("ignore", SecurityWarning)
     verify_weights(settings)
     with ExitStack() as stack:
         broker_url = until_available(lambda: stack.enter_context(broker.serving(settings)))
@@ -39,6 +44,7 @@ def serve(settings: Settings, concurrency: int = 1) -> int:
             # Workers need not know each other; both cost connections and start-up time.
             without_gossip=True,
             without_mingle=True,
+            quiet=True,
         )
         worker.start()
         # Its processes are gone; what they held need not wait for a lease, nor costs an attempt.

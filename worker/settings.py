@@ -15,6 +15,7 @@ from platformdirs import user_data_dir
 
 from hcmodel.card import SHIPPED
 from hcmodel.gestation import FORMULAS, HADLOCK_1984
+from worker import log
 from worker.errors import SettingInvalid
 from worker.roots import Roots
 
@@ -62,6 +63,7 @@ class Settings:
     visibility_timeout_s: float = 600.0
     log_level: str = "INFO"
     failpoints: tuple[str, ...] = ()
+    log_format: str = log.TEXT
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str] = os.environ) -> Settings:
@@ -86,6 +88,7 @@ class Settings:
                 env, "HC_LOG_LEVEL", _one_of("DEBUG", "INFO", "WARNING", "ERROR"), "INFO"
             ),
             failpoints=_read(env, "HC_FAILPOINT", _failpoints, ()),
+            log_format=_read(env, "HC_LOG_FORMAT", _one_of(log.TEXT, log.JSON), log.TEXT),
         )
 
     @property

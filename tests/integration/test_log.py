@@ -1,0 +1,48 @@
+"""The log of a real worker: every line in the chosen form, and nothing between them."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    """What is tested here is the log: one kind of database will do."""
+    return f"sqlite:///{tmp_path / 'ledger.sqlite3'}"
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_every_line_has_the_chosen_form(
+    environment: dict[str, str], tmp_path: Path, form: str
+) -> None:
+    path = tmp_path / "worker.log"
+    with path.open("w") as file:
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "cli.main", "worker"],
+            env=environment | {"HC_LOG_FORMAT": form},
+            stdout=file,
+            stderr=file,
+        )
+    try:
+        deadline_s = time.monotonic() + 60
+        while " ready." not in path.read_text():
+            assert worker.poll() is None, path.read_text()
+            assert time.monotonic() < deadline_s, path.read_text()
+            time.sleep(0.2)
+        lines = path.read_text().splitlines()
+    finally:
+        worker.terminate()
+        worker.wait(60)
+    if form == "json":
+        events = [json.loads(line) for line in lines]
+        assert all({"event", "level", "logger", "timestamp"} <= set(each) for each in events)
+    else:
+        stamp = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}Z [A-Z]+ [\w.]+: ")
+        assert [line for line in lines if not stamp.match(line)] == []
