@@ -31,14 +31,14 @@ from worker.store.tables import Outcome, Scan
 from worker.store.transitions import TRANSITIONS
 
 MODEL = "hc-test-1"
-SCANS = 5
+SCANS = 3
 WAYS = {(before, after) for before, _, after in TRANSITIONS}
 ENDS = st.sampled_from([Status.MEASURED, Status.FLAGGED, Status.REJECTED, Status.FAILED])
-OWNERS = st.sampled_from(["host:1:1:a", "host:1:2:b", "host:1:3:c"])
+OWNERS = st.sampled_from(["host:1:1:a", "host:1:2:b"])
 
 
 class Ledger(RuleBasedStateMachine):
-    """Owners that claim, finish late, die, are cancelled; at most five scans."""
+    """Owners that claim, finish late, die, are cancelled; three scans."""
 
     claims = Bundle("claims")
 
@@ -157,7 +157,7 @@ class Ledger(RuleBasedStateMachine):
 
 TestLedger = Ledger.TestCase
 TestLedger.settings = settings(
-    max_examples=25,
+    max_examples=60,
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
