@@ -79,6 +79,16 @@ class Ledger(RuleBasedStateMachine):
         )
         assert (reached is not None) == held
 
+    @rule(target=claims, claimed=claims, thief=OWNERS, status=ENDS)
+    def finish_after_a_takeover(self, claimed: Claim, thief: str, status: Status) -> object:
+        self.leases_run_out(claimed.owner)
+        taken = claim(self.database, [claimed.scan_id], thief, lease_s=60, limit=1)
+        before = self.read(claimed.scan_id)
+        if taken:
+            assert finish(self.database, claimed, Result(status, MODEL, sha256="late")) is None
+            assert self.read(claimed.scan_id) == before
+        return multiple(*taken)
+
     @rule(claimed=consumes(claims))
     def give_back(self, claimed: Claim) -> None:
         give_back(self.database, claimed.owner)
