@@ -185,16 +185,16 @@ def test_hc_does_not_depend_on_the_form_of_the_file(instrument, tmp_path, phanto
     head = Ellipse(400, 270, 200, 155, angle_rad)
     grey = draw_phantom((ROWS, COLUMNS), head, np.random.default_rng(3))
     Image.fromarray(grey).save(tmp_path / "image.png")
-    requests = {"PNG": ScanRequest(0, tmp_path / "image.png", 0, spacing)}
+    requests = {"PNG": ScanRequest(0, str(tmp_path / "image.png"), 0, spacing)}
     forms = {f"lossless {name}": form for name, form in LOSSLESS.items()} | {
         f"lossy {name}": form for name, form in LOSSY.items()
     }
     for number, (name, form) in enumerate(forms.items(), start=1):
         path = write_dicom(tmp_path / f"{number}.dcm", grey, spacing, form)
-        requests[name] = ScanRequest(number, path)
+        requests[name] = ScanRequest(number, str(path))
     if importlib.util.find_spec("gdcm"):
-        path = write_jpeg_lossless(tmp_path / "gdcm.dcm", requests["lossless explicit"].path)
-        requests["lossless JPEG"] = ScanRequest(99, path)
+        path = write_jpeg_lossless(tmp_path / "gdcm.dcm", Path(requests["lossless explicit"].source))
+        requests["lossless JPEG"] = ScanRequest(99, str(path))
     found_mm = measured(instrument, requests)
     for name, hc_mm in found_mm.items():
         bound_mm = LOSSY_MM if name.startswith("lossy") else LOSSLESS_MM
