@@ -193,7 +193,9 @@ def test_hc_does_not_depend_on_the_form_of_the_file(instrument, tmp_path, phanto
         path = write_dicom(tmp_path / f"{number}.dcm", grey, spacing, form)
         requests[name] = ScanRequest(number, str(path))
     if importlib.util.find_spec("gdcm"):
-        path = write_jpeg_lossless(tmp_path / "gdcm.dcm", Path(requests["lossless explicit"].source))
+        path = write_jpeg_lossless(
+            tmp_path / "gdcm.dcm", Path(requests["lossless explicit"].source)
+        )
         requests["lossless JPEG"] = ScanRequest(99, str(path))
     found_mm = measured(instrument, requests)
     for name, hc_mm in found_mm.items():
