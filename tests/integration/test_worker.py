@@ -127,7 +127,7 @@ def watched_batch(settings: Settings, database: Database, folder: Path, file: Pa
     folder.mkdir()
     stop = threading.Event()
     how = WatchOptions(interval_s=0.2, settle_s=0.2)
-    watcher = threading.Thread(target=watch, args=(settings, folder, Options(), how, stop))
+    watcher = threading.Thread(target=watch, args=(settings, [folder], Options(), how, stop))
     watcher.start()
     shutil.copy(file, folder)
     while latest_batches(database)[0].kind != "watch":
