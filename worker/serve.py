@@ -46,6 +46,8 @@ def serve(settings: Settings, concurrency: int = 1) -> int:
             without_mingle=True,
             quiet=True,
         )
+        # Celery asks new processes to log in its own form until ours is set up in them.
+        os.environ.pop("_MP_FORK_LOGLEVEL_", None)
         worker.start()
         # Its processes are gone; what they held need not wait for a lease, nor costs an attempt.
         with suppress(ServiceUnavailable):  # then the leases run out by themselves
