@@ -23,7 +23,7 @@ MIN_AXIS_RATIO = 0.60
 MAX_BORDER_SHARE = 0.10
 MIN_MAIN_SHARE = 0.90
 MIN_CONFIDENCE = 0.75
-"""On unseen exams of HC18 4 in 100 heads lie below, and among them the two worst errors."""
+"""On unseen exams of HC18 fewer than 5 in 100 heads lie below, the two worst errors among them."""
 MIN_CONFIDENCE_OF_A_HEAD = 0.55
 
 
