@@ -24,7 +24,7 @@ def rows_table(rows: Iterable[Row]) -> Table:
     """The columns that fit a terminal; CSV and JSON have them all."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("source", overflow="fold")
-    for heading in ("frame", "status", "HC mm", "BPD mm", "OFD mm", "GA weeks", "conf."):
+    for heading in ("frame", "status", "HC mm", "± mm", "BPD mm", "OFD mm", "GA weeks", "conf."):
         table.add_column(heading, justify="left" if heading == "status" else "right", no_wrap=True)
     table.add_column("code or flags", overflow="fold")
     for row in rows:
@@ -34,6 +34,7 @@ def rows_table(rows: Iterable[Row]) -> Table:
             f"{row.frame}",
             f"[{STYLES.get(status, 'default')}]{status}[/]",
             number(row.hc_mm),
+            number(_half_width_mm(row)),
             number(row.bpd_mm),
             number(row.ofd_mm),
             number(row.ga_weeks),
@@ -41,6 +42,13 @@ def rows_table(rows: Iterable[Row]) -> Table:
             row.code or " ".join(row.flags),
         )
     return table
+
+
+def _half_width_mm(row: Row) -> float | None:
+    """Half of HC's 90 % interval."""
+    if row.hc_low_mm is None or row.hc_high_mm is None:
+        return None
+    return (row.hc_high_mm - row.hc_low_mm) / 2
 
 
 def counts_line(counts: Mapping[Status, int], skipped: int = 0) -> str:

@@ -17,11 +17,14 @@ from hcmodel.quality import confidence, is_head, judge
 class Measurement:
     """A head in one image; millimetres are ``None`` where the image has no scale.
 
-    BPD and OFD are the ellipse's full axes, outer border to outer border.
+    ``hc_low_mm`` to ``hc_high_mm`` is the 90 % interval of HC. BPD and OFD are the ellipse's full
+    axes, outer border to outer border.
     """
 
     ellipse: Ellipse
     hc_mm: float | None
+    hc_low_mm: float | None
+    hc_high_mm: float | None
     bpd_mm: float | None
     ofd_mm: float | None
     confidence: float
@@ -40,4 +43,6 @@ def measure_head(
         major_mm, minor_mm = fit.ellipse.semi_axes_mm(spacing)
         hc_mm = fit.ellipse.circumference_mm(spacing)
         ofd_mm, bpd_mm = 2 * major_mm, 2 * minor_mm
-    return Measurement(fit.ellipse, hc_mm, bpd_mm, ofd_mm, confidence(fit), judge(fit, hc_mm))
+    return Measurement(
+        fit.ellipse, hc_mm, None, None, bpd_mm, ofd_mm, confidence(fit), judge(fit, hc_mm)
+    )

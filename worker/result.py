@@ -22,6 +22,7 @@ class Status(StrEnum):
 class Result:
     """One scan's outcome. Unknown is ``None``, never 0 or 1.
 
+    ``hc_low_mm`` to ``hc_high_mm`` is the 90 % interval of HC, where the weights' card allows one.
     ``flags`` says why a person must look. Pixels are the original image's, ``angle_rad`` turns
     the x axis (right) towards y (down) onto semi-axis a. ``delta_x_cm``, ``delta_y_cm`` are the
     region's raw PhysicalDeltaX and PhysicalDeltaY; their unit is always cm where a scale is taken.
@@ -32,6 +33,8 @@ class Result:
     code: str | None = None
     message: str | None = None
     hc_mm: float | None = None
+    hc_low_mm: float | None = None
+    hc_high_mm: float | None = None
     bpd_mm: float | None = None
     ofd_mm: float | None = None
     ga_weeks: float | None = None

@@ -39,6 +39,8 @@ def conclude(scan: Scan, heads: Sequence[Head], model: str, ga_formula: str) -> 
         status=Status.FLAGGED if doubts else Status.MEASURED,
         flags=tuple(dict.fromkeys(doubts)),
         hc_mm=head.hc_mm,
+        hc_low_mm=head.hc_low_mm,
+        hc_high_mm=head.hc_high_mm,
         bpd_mm=head.bpd_mm,
         ofd_mm=head.ofd_mm,
         ga_weeks=weeks,

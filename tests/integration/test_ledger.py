@@ -51,7 +51,15 @@ LEASE_S = 60.0
 
 
 def measured(sha256: str, hc_mm: float = 250.0) -> Result:
-    return Result(Status.MEASURED, MODEL, hc_mm=hc_mm, sha256=sha256, flags=("border", "zoom"))
+    return Result(
+        Status.MEASURED,
+        MODEL,
+        hc_mm=hc_mm,
+        hc_low_mm=hc_mm - 4,
+        hc_high_mm=hc_mm + 6,
+        sha256=sha256,
+        flags=("border", "zoom"),
+    )
 
 
 def submit(database: Database, count: int, kind: Kind = Kind.SUBMIT, key: str = "key") -> list[int]:
@@ -82,6 +90,8 @@ def test_a_submitted_batch_is_measured_and_reported(database: Database) -> None:
     rows = list(select_rows(database))
     assert [row.status for row in rows] == ["measured", "measured", "rejected"]
     assert [row.hc_mm for row in rows] == [250.0, 100.0, None]
+    assert [row.hc_low_mm for row in rows] == [246.0, 96.0, None]
+    assert [row.hc_high_mm for row in rows] == [256.0, 106.0, None]
     assert rows[0].flags == ("border", "zoom")
     assert rows[0].measured_at is not None
     assert rows[0].measured_at.utcoffset() is not None

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, inspect, text
 from worker.errors import DatabaseUnreachable, SchemaOutdated
 from worker.settings import Settings
 from worker.store import schema
+from worker.store.rows import select_rows
 from worker.store.session import make_engine, open_database
 
 
@@ -35,6 +36,29 @@ def test_up_and_down_without_drift(engine: Engine) -> None:
     assert inspect(engine).get_table_names() == ["alembic_version"]
     schema.ensure(engine)
     assert schema.check(engine).current
+
+
+def test_rows_of_the_first_version_are_kept(engine: Engine, settings: Settings) -> None:
+    schema.upgrade(engine, "0001")
+    with engine.begin() as connection:
+        for statement in (
+            "INSERT INTO batches (id, kind, request_key, label) VALUES ('b', 'run', 'k', 'l')",
+            "INSERT INTO scans (id, batch_id, source, frame, version, state, model)"
+            " VALUES (1, 'b', 'a.png', 0, '', 'measured', 'm')",
+            "INSERT INTO results (id, scan_id, status, model, hc_mm, flags)"
+            " VALUES (1, 1, 'measured', 'm', 175.5, '')",
+        ):
+            connection.execute(text(statement))
+    with pytest.raises(SchemaOutdated, match="0001.*hc-batch db upgrade"):
+        open_database(settings).__enter__()
+    schema.upgrade(engine)
+    assert schema.check(engine).current
+    with open_database(settings) as database:
+        (row,) = select_rows(database)
+    assert (row.source, row.hc_mm, row.hc_low_mm, row.hc_high_mm) == ("a.png", 175.5, None, None)
+    schema.downgrade(engine, "0001")
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT hc_mm FROM results")) == 175.5
 
 
 def test_a_difference_between_tables_and_code_is_told(engine: Engine) -> None:

@@ -30,6 +30,8 @@ class Row:
     status: str
     code: str | None
     hc_mm: float | None
+    hc_low_mm: float | None
+    hc_high_mm: float | None
     bpd_mm: float | None
     ofd_mm: float | None
     ga_weeks: float | None

@@ -119,6 +119,8 @@ class Outcome(Base):
     code: Mapped[str | None]
     message: Mapped[str | None]
     hc_mm: Mapped[float | None]
+    hc_low_mm: Mapped[float | None]
+    hc_high_mm: Mapped[float | None]
     bpd_mm: Mapped[float | None]
     ofd_mm: Mapped[float | None]
     ga_weeks: Mapped[float | None]
