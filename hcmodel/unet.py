@@ -46,12 +46,21 @@ def get_unet(config: UNetConfig, side_outputs: int = 0) -> keras.Model:
         x = layers.Dropout(config.dropout)(x)
         x = conv2d_block(x, filters)  # B 16 24 128 ... B 128 192 16
         if 0 < level <= side_outputs:
-            sides.append(layers.Conv2D(1, 1, activation="sigmoid", name=f"side_{level}")(x))
+            side = layers.Conv2D(
+                1, 1, activation="sigmoid", dtype="float32", name=f"side_{level}"
+            )
+            sides.append(side(x))
     if config.stem_stride > 1:
         head: layers.Layer = layers.Conv2DTranspose(
-            1, 4, strides=config.stem_stride, padding="same", activation="sigmoid", name="head"
+            1,
+            4,
+            strides=config.stem_stride,
+            padding="same",
+            activation="sigmoid",
+            dtype="float32",
+            name="head",
         )
     else:
-        head = layers.Conv2D(1, 1, activation="sigmoid", name="head")
+        head = layers.Conv2D(1, 1, activation="sigmoid", dtype="float32", name="head")
     probability = head(x)  # B 256 384 1
     return keras.Model(image, [probability, *sides[::-1]] if sides else probability)
