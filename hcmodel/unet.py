@@ -46,9 +46,7 @@ def get_unet(config: UNetConfig, side_outputs: int = 0) -> keras.Model:
         x = layers.Dropout(config.dropout)(x)
         x = conv2d_block(x, filters)  # B 16 24 128 ... B 128 192 16
         if 0 < level <= side_outputs:
-            side = layers.Conv2D(
-                1, 1, activation="sigmoid", dtype="float32", name=f"side_{level}"
-            )
+            side = layers.Conv2D(1, 1, activation="sigmoid", dtype="float32", name=f"side_{level}")
             sides.append(side(x))
     if config.stem_stride > 1:
         head: layers.Layer = layers.Conv2DTranspose(

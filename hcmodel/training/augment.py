@@ -7,6 +7,7 @@ Every sample is drawn from its own generator, so a resumed training sees the sam
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -19,8 +20,8 @@ GreyImage = NDArray[np.uint8]
 FloatImage = NDArray[np.float32]
 Sample = tuple[GreyImage, Ellipse | None]
 
-PHANTOM_SHARE = 0.05
-NEGATIVE_SHARE = 0.06
+OTHER_VIEW = 0.8
+OTHER_LOOK = 0.6
 
 
 def flip_left_right(sample: Sample, rng: np.random.Generator) -> Sample:
@@ -31,25 +32,32 @@ def flip_left_right(sample: Sample, rng: np.random.Generator) -> Sample:
     return _warp(sample, np.array([[-1.0, 0, width - 1], [0, 1, 0]]))
 
 
-def other_scanner(sample: Sample, rng: np.random.Generator) -> Sample:
-    """One strong variation: source, view, appearance, and what scanners draw over images."""
-    return _vary(sample, rng, view=0.8, look=0.5)
+@dataclass(frozen=True, slots=True)
+class Scanners:
+    """A mixture: most samples near the images as they are, a share as from other scanners.
 
+    ``view`` and ``look`` scale how far geometry and appearance go, 1 being the widest; the share
+    ``other`` of the samples goes as far as ``OTHER_VIEW`` and ``OTHER_LOOK`` instead. ``phantoms``
+    and ``negatives`` are the shares of drawn heads and of images whose head is taken away.
+    """
 
-def same_scanner(sample: Sample, rng: np.random.Generator) -> Sample:
-    """A mild one, for the last epochs: the same sources, near the images as they are."""
-    return _vary(sample, rng, view=0.4, look=0.25)
+    view: float
+    look: float
+    other: float = 0.0
+    phantoms: float = 0.05
+    negatives: float = 0.06
 
-
-def _vary(sample: Sample, rng: np.random.Generator, *, view: float, look: float) -> Sample:
-    """``view`` and ``look`` scale how far geometry and appearance go, 1 being the widest."""
-    source = rng.random()
-    if source < PHANTOM_SHARE:
-        sample = _phantom(sample[0].shape, rng)
-    elif source < PHANTOM_SHARE + NEGATIVE_SHARE:
-        sample = without_head(sample, rng)
-    sample = _warp(sample, _random_view(sample[0].shape, rng, view))
-    return _appearance(sample[0], rng, look), sample[1]
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        """One variation of the sample."""
+        source = rng.random()
+        if source < self.phantoms:
+            sample = _phantom(sample[0].shape, rng)
+        elif source < self.phantoms + self.negatives:
+            sample = without_head(sample, rng)
+        far = rng.random() < self.other
+        view, look = (OTHER_VIEW, OTHER_LOOK) if far else (self.view, self.look)
+        sample = _warp(sample, _random_view(sample[0].shape, rng, view))
+        return _appearance(sample[0], rng, look), sample[1]
 
 
 def without_head(sample: Sample, rng: np.random.Generator) -> Sample:

@@ -16,7 +16,7 @@ def draw_curve(log: Path, picture: Path) -> None:
     axes = figure.add_subplot()
     epochs = [int(row["epoch"]) + 1 for row in rows]
     for column, label in (("loss", "training"), ("val_loss", "validation")):
-        if rows and rows[0].get(column):
+        if rows and rows[0].get(column) not in (None, "", "NA"):
             axes.plot(epochs, [float(row[column]) for row in rows], label=label)
     axes.set_xlabel("epoch")
     axes.set_ylabel("loss")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hcmodel.training.augment import Sample, flip_left_right, other_scanner, same_scanner
+from hcmodel.training.augment import Sample, Scanners, flip_left_right
 from hcmodel.unet_config import UNetConfig
 
 Augment = Callable[[Sample, np.random.Generator], Sample]
@@ -32,6 +32,7 @@ class Recipe:
     side_outputs: int = 0
     late_augment: Augment | None = None
     late_epochs: int = 0
+    bfloat16: bool = False
 
 
 NOTEBOOK = Recipe(
@@ -45,17 +46,19 @@ NOTEBOOK = Recipe(
 HC18 = Recipe(
     name="hc18",
     network=UNetConfig(
-        input_height=256, input_width=384, width=16, depth=4, stem_stride=2, keep_aspect=True
+        input_height=192, input_width=288, width=16, depth=4, stem_stride=2, keep_aspect=True
     ),
-    augment=other_scanner,
+    augment=Scanners(view=0.25, look=0.15, other=0.3),
     loss="bce_dice",
     epochs=45,
+    batch_size=4,
     learning_rate=1.5e-3,
     cosine=True,
-    ema_momentum=0.995,
+    ema_momentum=0.9975,
     side_outputs=2,
-    late_augment=same_scanner,
-    late_epochs=6,
+    late_augment=Scanners(view=0.2, look=0.1, other=0.1, phantoms=0.02, negatives=0.04),
+    late_epochs=5,
+    bfloat16=True,
 )
 
 RECIPES = {recipe.name: recipe for recipe in (NOTEBOOK, HC18)}

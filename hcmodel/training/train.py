@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import keras
@@ -35,7 +36,7 @@ class Samples(keras.utils.PyDataset):
     """Batches of ``(B, H, W, 1)`` images and the masks of every output, augmented or plain."""
 
     def __init__(self, samples: list[Sample], recipe: Recipe, *, augmented: bool) -> None:
-        super().__init__(workers=2, use_multiprocessing=False, max_queue_size=8)
+        super().__init__(workers=1, use_multiprocessing=False, max_queue_size=8)
         self._samples = samples
         self._recipe = recipe
         self._augmented = augmented
@@ -177,8 +178,20 @@ def _shipped(model: keras.Model, recipe: Recipe) -> keras.Model:
     return shipped
 
 
+@contextmanager
+def _precision(recipe: Recipe) -> Iterator[None]:
+    """Layers made here compute in bfloat16 where the recipe says so; weights stay float32."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16" if recipe.bfloat16 else "float32")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
 def _compiled(recipe: Recipe, steps: int) -> keras.Model:
-    model = get_unet(recipe.network, recipe.side_outputs)
+    with _precision(recipe):
+        model = get_unet(recipe.network, recipe.side_outputs)
     rate: float | keras.optimizers.schedules.LearningRateSchedule = recipe.learning_rate
     if recipe.cosine:
         rate = keras.optimizers.schedules.CosineDecay(
