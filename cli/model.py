@@ -12,6 +12,7 @@ from cli.console import out, progress
 from hcmodel.card import Card
 from hcmodel.training.evaluate import Case, figures, worst
 from hcmodel.training.hc18 import LabelledImage, TrainingDataError, folds_by_exam, read_folder
+from hcmodel.training.recipes import RECIPES
 from worker.errors import TrainingDataUnusable
 from worker.evaluation import evaluate as evaluate_images
 from worker.pipeline import open_instrument, verify_weights
@@ -89,7 +90,12 @@ def _labelled(folder: Path) -> list[LabelledImage]:
 @command.command()
 @folder_argument
 @click.option(
-    "--recipe", type=click.Choice(["hc18", "notebook"]), default="hc18", show_default=True
+    "--recipe",
+    type=click.Choice(list(RECIPES)),
+    default="hc18",
+    show_default=True,
+    metavar="NAME",
+    help="hc18, notebook, or one that varies hc18: see docs/experiments.md.",
 )
 @click.option(
     "--out",
@@ -123,7 +129,6 @@ def train(
         f"{len(training)} images to train, {len(validation)} held out, in {target}", err=True
     )
     # Keras takes 4 to 5 s to import: only training pays for it.
-    from hcmodel.training.recipes import RECIPES
     from hcmodel.training.train import train as train_network
 
     chosen = replace(RECIPES[recipe], epochs=epochs) if epochs else RECIPES[recipe]

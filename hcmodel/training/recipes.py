@@ -1,13 +1,22 @@
-"""The two ways to train that this project knows, as data."""
+"""The ways to train that this project knows, as data: two recipes, and what one was chosen by.
+
+``docs/experiments.md`` holds the figures of all.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hcmodel.training.augment import Sample, Scanners, flip_left_right
+from hcmodel.training.augment import (
+    OTHER_LOOK,
+    OTHER_VIEW,
+    Sample,
+    Scanners,
+    flip_left_right,
+)
 from hcmodel.unet_config import UNetConfig
 
 Augment = Callable[[Sample, np.random.Generator], Sample]
@@ -43,6 +52,9 @@ NOTEBOOK = Recipe(
     epochs=20,
 )
 
+NEAR = Scanners(view=0.25, look=0.15)
+FAR = Scanners(view=OTHER_VIEW, look=OTHER_LOOK)
+
 HC18 = Recipe(
     name="hc18",
     network=UNetConfig(
@@ -61,4 +73,27 @@ HC18 = Recipe(
     bfloat16=True,
 )
 
-RECIPES = {recipe.name: recipe for recipe in (NOTEBOOK, HC18)}
+SMALL = replace(
+    HC18,
+    name="small",
+    network=replace(HC18.network, input_height=128, input_width=192),
+    epochs=15,
+    late_epochs=3,
+)
+"""``HC18`` on a coarser raster for fewer epochs: cheap enough to vary one choice at a time."""
+
+ABLATIONS = (
+    SMALL,
+    replace(SMALL, name="small-squashed", network=replace(SMALL.network, keep_aspect=False)),
+    replace(SMALL, name="small-wide", network=replace(SMALL.network, width=24)),
+    replace(SMALL, name="small-bce", loss="binary_crossentropy"),
+    replace(SMALL, name="small-one-output", side_outputs=0),
+    replace(SMALL, name="small-no-averaging", ema_momentum=None),
+    replace(SMALL, name="small-batch-8", batch_size=8),
+    replace(SMALL, name="small-float32", bfloat16=False),
+    replace(SMALL, name="small-flips", augment=flip_left_right, late_augment=None),
+    replace(SMALL, name="small-near", augment=NEAR, late_augment=None),
+    replace(SMALL, name="small-far", augment=FAR, late_augment=None),
+)
+
+RECIPES = {recipe.name: recipe for recipe in (NOTEBOOK, HC18, *ABLATIONS)}
