@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
+import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 
 import pytest
@@ -186,6 +188,19 @@ def test_the_same_request_continues_its_unfinished_batch(database: Database) -> 
     again = batch_of(database)
     assert again != batch
     assert open_batch(database, Kind.SUBMIT, "other", "/x") not in (batch, again)
+
+
+@pytest.mark.parametrize("kind", [Kind.SUBMIT, Kind.WATCH])
+def test_those_who_ask_at_once_get_one_batch(database: Database, kind: Kind) -> None:
+    together = threading.Barrier(8)
+
+    def open_one(number: int) -> str:
+        together.wait()
+        return open_batch(database, kind, f"key {number}", "/scans")
+
+    with ThreadPoolExecutor(8) as threads:
+        for number in range(5):
+            assert len(set(threads.map(open_one, [number] * 8))) == 1
 
 
 def test_a_batch_of_run_is_claimed_by_batch_and_never_published(database: Database) -> None:

@@ -53,7 +53,7 @@ def watching(settings: Settings, root: Path, how: WatchOptions = QUICK) -> Itera
         assert failed == []
 
 
-def until(condition: Callable[[], bool], timeout_s: float = 20) -> None:
+def until(condition: Callable[[], bool], timeout_s: float = 90) -> None:
     deadline_s = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline_s, "it did not happen in time"

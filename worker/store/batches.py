@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from sqlalchemy import Connection, exists, or_, select, true, update
+from sqlalchemy import Connection, exists, or_, select, text, true, update
 
 from worker.errors import BatchUnknown
 from worker.result import Status
@@ -53,6 +53,7 @@ def open_batch(database: Database, kind: Kind, request_key: str, label: str) -> 
     # A watched folder never ends, and has one batch for ever.
     unfinished = true() if kind is Kind.WATCH else or_(Batch.intake_done_at.is_(None), pending)
     with database.writing() as connection:
+        _one_at_a_time(connection, f"{kind}:{request_key}")
         known: str | None = connection.scalar(
             select(Batch.id)
             .where(Batch.kind == kind, Batch.request_key == request_key, unfinished)
@@ -65,6 +66,17 @@ def open_batch(database: Database, kind: Kind, request_key: str, label: str) -> 
         row = {"id": batch_id, "kind": kind, "request_key": request_key, "label": label}
         connection.execute(database.insert_new(Batch).values(row))
         return batch_id
+
+
+def _one_at_a_time(connection: Connection, name: str) -> None:
+    """Others with the same name wait here until this transaction has ended.
+
+    Else two watchers of one folder would both find no batch, and open one each. SQLite has one
+    writer anyway.
+    """
+    if connection.dialect.name == "postgresql":
+        lock = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+        connection.execute(lock, {"name": name})
 
 
 def insert_scans(
