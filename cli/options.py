@@ -43,6 +43,11 @@ format_option = click.option(
     default="table",
     show_default=True,
 )
+thorough_option = click.option(
+    "--thorough",
+    is_flag=True,
+    help="Average the network over more views: twice the time, smaller errors.  [env: HC_THOROUGH]",
+)
 batch_option = click.option("--batch", help="Only this batch; see hc-batch status.")
 
 _INPUT_OPTIONS = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -10,7 +11,7 @@ import click
 from cli.console import out, words
 from cli.follow import bar
 from cli.main import EXIT_INTERRUPTED, exit_of
-from cli.options import input_options, paths_argument, read_options
+from cli.options import input_options, paths_argument, read_options, thorough_option
 from cli.table import counts_line, rows_table
 from worker.intake.discover import Options
 from worker.reports.tabular import NOTICE
@@ -26,8 +27,9 @@ NEWEST = 50
 @click.command()
 @paths_argument
 @input_options
+@thorough_option
 @read_options
-def command(paths: tuple[Path, ...], options: Options) -> None:
+def command(paths: tuple[Path, ...], options: Options, thorough: bool) -> None:
     """Measure files in this process and store the rows; no queue needed.
 
     Ctrl-C keeps what was measured; the same command again continues.
@@ -35,6 +37,7 @@ def command(paths: tuple[Path, ...], options: Options) -> None:
     Example: hc-batch run ~/scans --pixel-size 0.154
     """
     settings = Settings.from_environment()
+    settings = replace(settings, thorough=thorough or settings.thorough)
     with open_database(settings) as database:
         batch = prepare_run(database, settings, paths, options)
         try:

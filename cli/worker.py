@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import click
 
+from cli.options import thorough_option
 from worker.settings import Settings
 
 
@@ -17,7 +19,8 @@ from worker.settings import Settings
     show_default=True,
     help="Processes with a network each; one per GPU.",
 )
-def command(concurrency: int) -> None:
+@thorough_option
+def command(concurrency: int, thorough: bool) -> None:
     """Measure what is queued, until stopped.
 
     Takes up what was submitted while no worker ran. Ctrl-C or SIGTERM gives back what is not
@@ -28,4 +31,5 @@ def command(concurrency: int) -> None:
     # Celery takes its time to import; no other command needs it whole.
     from worker.serve import serve
 
-    sys.exit(serve(Settings.from_environment(), concurrency))
+    settings = Settings.from_environment()
+    sys.exit(serve(replace(settings, thorough=thorough or settings.thorough), concurrency))

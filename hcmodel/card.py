@@ -7,8 +7,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from hcmodel import CODE_VERSION
+from hcmodel.doubt import Doubt
 from hcmodel.unet_config import UNetConfig
 
 SHIPPED = Path(__file__).parent / "weights" / "hc18.keras"
@@ -20,7 +22,10 @@ class WeightsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """Stored as JSON beside the weights, ``NAME.json`` for ``NAME.keras``."""
+    """Stored as JSON beside the weights, ``NAME.json`` for ``NAME.keras``.
+
+    ``doubt`` is ``None`` until the weights are calibrated.
+    """
 
     name: str
     sha256: str
@@ -28,11 +33,13 @@ class Card:
     recipe: str
     training: Mapping[str, object] = field(default_factory=dict)
     figures: Mapping[str, object] = field(default_factory=dict)
+    doubt: Doubt | None = None
 
     @property
     def model(self) -> str:
         """The measuring instrument's version, as it stands in every row."""
-        return f"{self.name}-{self.sha256[:12]}-{CODE_VERSION}"
+        calibration = f"-{_short_hash(self.doubt)}" if self.doubt else ""
+        return f"{self.name}-{self.sha256[:12]}{calibration}-{CODE_VERSION}"
 
     def write(self, weights: Path) -> None:
         """Writes the card beside its weights."""
@@ -45,11 +52,24 @@ def read_card(weights: Path) -> Card:
     path = weights.with_suffix(".json")
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
-        return Card(**{**fields, "network": UNetConfig(**fields["network"])})
+        network, doubt = UNetConfig(**fields["network"]), _doubt(fields.get("doubt"))
+        return Card(**{**fields, "network": network, "doubt": doubt})
     except OSError as error:
         raise WeightsError(f"no card beside the weights: {path.name} ({error.strerror})") from error
     except (ValueError, TypeError, KeyError) as error:
         raise WeightsError(f"{path.name} is not a card of this version: {error}") from error
+
+
+def _doubt(stored: dict[str, Any] | None) -> Doubt | None:
+    if stored is None:
+        return None
+    lists = {name: tuple(value) for name, value in stored.items() if isinstance(value, list)}
+    return Doubt(**{**stored, **lists})
+
+
+def _short_hash(doubt: Doubt) -> str:
+    text = json.dumps(asdict(doubt), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:6]
 
 
 def file_sha256(path: Path) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 
+from hcmodel.doubt import Doubt
 from hcmodel.fit import HeadFit
 
 CUT_BY_BORDER = "cut-by-border"
@@ -22,28 +23,49 @@ MIN_AXIS_RATIO = 0.60
 """HC18 spans 0.66 to 0.96."""
 MAX_BORDER_SHARE = 0.10
 MIN_MAIN_SHARE = 0.90
-MIN_CONFIDENCE = 0.75
-"""On unseen exams of HC18 fewer than 5 in 100 heads lie below, the two worst errors among them."""
-MIN_CONFIDENCE_OF_A_HEAD = 0.55
+MIN_SUPPORT = 0.55
+"""Below it what was segmented is not called a head."""
+TRUSTED_SUPPORT = 0.75
+"""Takes the place of a confidence where the weights' card has no doubt."""
+_LEAST = 1e-3
 
 
-def confidence(fit: HeadFit) -> float:
+def support(fit: HeadFit) -> float:
     """0 to 1: how well map, ellipse and level line agree, and how decided the network is."""
     return fit.agreement * max(0.0, 1 - 4 * fit.residual) * math.sqrt(fit.sharpness)
 
 
 def is_head(fit: HeadFit) -> bool:
     """Whether what was segmented may be called a head at all."""
-    return confidence(fit) >= MIN_CONFIDENCE_OF_A_HEAD
+    return support(fit) >= MIN_SUPPORT
 
 
-def judge(fit: HeadFit, hc_mm: float | None) -> tuple[str, ...]:
+def signals_of(fit: HeadFit, hc_mm: float | None) -> tuple[float | None, ...]:
+    """What the doubt of a head is read from; logarithms, since errors grow by factors."""
+    return (
+        math.log(fit.residual + _LEAST),
+        math.log(1 - fit.agreement + _LEAST),
+        math.log(1 - fit.sharpness + _LEAST),
+        fit.border_share,
+        1 - fit.main_share,
+        fit.ellipse.semi_axis_b_px / fit.ellipse.semi_axis_a_px,
+        None if hc_mm is None else math.log(hc_mm),
+    )
+
+
+def confidence(fit: HeadFit, hc_mm: float | None, doubt: Doubt | None) -> float:
+    """Probability that HC is off by at most 3 mm; the support where there is no doubt to ask."""
+    return support(fit) if doubt is None else doubt.confidence(signals_of(fit, hc_mm))
+
+
+def judge(fit: HeadFit, hc_mm: float | None, doubt: Doubt | None) -> tuple[str, ...]:
     """Reasons to look at a head's measurement, none for a trusted one."""
+    least = TRUSTED_SUPPORT if doubt is None else doubt.min_confidence
     reasons = {
         CUT_BY_BORDER: fit.border_share > MAX_BORDER_SHARE,
         FRAGMENTED_MASK: fit.main_share < MIN_MAIN_SHARE,
         IMPLAUSIBLE_HC: hc_mm is not None and not HC_RANGE_MM[0] <= hc_mm <= HC_RANGE_MM[1],
         IMPLAUSIBLE_SHAPE: fit.ellipse.semi_axis_b_px < MIN_AXIS_RATIO * fit.ellipse.semi_axis_a_px,
-        LOW_CONFIDENCE: confidence(fit) < MIN_CONFIDENCE,
+        LOW_CONFIDENCE: confidence(fit, hc_mm, doubt) < least,
     }
     return tuple(flag for flag, holds in reasons.items() if holds)

@@ -28,6 +28,8 @@ def evaluate(images: Sequence[LabelledImage], instrument: Instrument) -> Iterato
             truth_hc_mm=image.hc_mm or truth.circumference_mm(image.spacing),
             ellipse=_ellipse(result),
             hc_mm=result.hc_mm,
+            hc_low_mm=result.hc_low_mm,
+            hc_high_mm=result.hc_high_mm,
             confidence=result.confidence,
             flags=result.flags,
             code=result.code,

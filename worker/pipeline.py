@@ -156,7 +156,9 @@ class Instrument:
             batch = views[start : start + self.batch_size]
             maps = self._engine.predict([view.prepared for _, view in batch])
             for (pending, view), probability in zip(batch, maps, strict=True):
-                head = measure_head(probability, view.prepared, view.region.spacing)
+                head = measure_head(
+                    probability, view.prepared, view.region.spacing, self._engine.doubt
+                )
                 if head is not None:
                     pending.heads.append((view.region, _in_raster(head, view.region)))
         for pending in waiting:
@@ -194,7 +196,7 @@ def open_instrument(settings: Settings) -> Instrument:
     from hcmodel.engine import Engine
 
     try:
-        engine = Engine(settings.weights)
+        engine = Engine(settings.weights, thorough=settings.thorough)
     except WeightsError as error:
         raise ModelMismatch(str(error)) from error
     roots = settings.data_roots

@@ -54,6 +54,7 @@ class Settings:
     database_url: str
     broker_url: str | None = None
     weights: Path = SHIPPED
+    thorough: bool = False
     data_roots: Roots = field(default_factory=Roots)
     ga_formula: str = HADLOCK_1984
     chunk_size: int = 32
@@ -75,6 +76,7 @@ class Settings:
             database_url=_read(env, "HC_DATABASE_URL", _database_url, default_url),
             broker_url=_read(env, "HC_BROKER_URL", _broker_url, None),
             weights=_read(env, "HC_WEIGHTS", _file, SHIPPED),
+            thorough=_read(env, "HC_THOROUGH", _one_of("0", "1"), "0") == "1",
             data_roots=_read(env, "HC_DATA_ROOTS", _roots, Roots()),
             ga_formula=_read(env, "HC_GA_FORMULA", _one_of(*FORMULAS), HADLOCK_1984),
             chunk_size=_read(env, "HC_CHUNK_SIZE", _count(1, 1000), 32),

@@ -44,8 +44,8 @@ class Scanners:
     view: float
     look: float
     other: float = 0.0
-    phantoms: float = 0.05
-    negatives: float = 0.06
+    phantoms: float = 0.0
+    negatives: float = 0.0
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """One variation of the sample."""

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from hcmodel.doubt import TOLERANCE_MM
 from hcmodel.geometry import Ellipse, Spacing
 from hcmodel.gestation import trimester
 
@@ -28,6 +30,8 @@ class Case:
     truth_hc_mm: float
     ellipse: Ellipse | None
     hc_mm: float | None
+    hc_low_mm: float | None
+    hc_high_mm: float | None
     confidence: float | None
     flags: tuple[str, ...]
     code: str | None
@@ -55,6 +59,49 @@ class Figures:
     hd_mm: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """How far the answers can be relied on; errors are absolute differences of HC.
+
+    ``aurc_*``: area under the risk-coverage curve, the mean error of the k most trusted images
+    averaged over all k (Geifman and El-Yaniv, NIPS 2017), in mm; ``random`` is the mean error,
+    ``oracle`` trusts in the order of the errors themselves.
+    """
+
+    median_mm: float
+    percentile_90_mm: float
+    flagged_percent: float
+    refused_percent: float
+    unflagged_above_6_mm: int
+    unflagged_above_10_mm: int
+    adf_confident_mm: float
+    aurc_confidence_mm: float
+    aurc_random_mm: float
+    aurc_oracle_mm: float
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """The 90 % interval of a group: in how many images it holds the truth, and how wide it is."""
+
+    group: str
+    images: int
+    covered_percent: float
+    width_mm: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Images of like confidence: what they were given, and what came true within 3 mm."""
+
+    images: int
+    confidence: float
+    within: float
+
+
+CONFIDENT_SHARE = 0.8
+
+
 def dice(first: Ellipse, second: Ellipse, shape: tuple[int, int]) -> float:
     """Dice's coefficient of two filled ellipses on an image of ``shape``, 0 to 1."""
     one, other = first.coverage(shape) > 0.5, second.coverage(shape) > 0.5
@@ -72,10 +119,77 @@ def hausdorff_mm(first: Ellipse, second: Ellipse, spacing: Spacing) -> float:
 
 def figures(cases: Sequence[Case]) -> list[Figures]:
     """All images first, then one line per trimester."""
+    return [_figures(group, members) for group, members in _groups(cases).items()]
+
+
+def trust(cases: Sequence[Case]) -> Trust | None:
+    """How far the answers can be relied on; ``None`` without any answer."""
+    answered = [case for case in cases if case.hc_mm is not None]
+    if not answered:
+        return None
+    errors_mm = errors_of(answered)
+    flagged = np.array([bool(case.flags) for case in answered])
+    confidences = np.array([case.confidence or 0.0 for case in answered])
+    risks_mm = risk_coverage(errors_mm, confidences)
+    return Trust(
+        median_mm=float(np.median(errors_mm)),
+        percentile_90_mm=float(np.percentile(errors_mm, 90)),
+        flagged_percent=100 * float(flagged.sum()) / len(cases),
+        refused_percent=100 * (1 - len(answered) / len(cases)),
+        unflagged_above_6_mm=int((errors_mm[~flagged] > 6).sum()),
+        unflagged_above_10_mm=int((errors_mm[~flagged] > 10).sum()),
+        adf_confident_mm=float(risks_mm[max(0, round(CONFIDENT_SHARE * len(risks_mm)) - 1)]),
+        aurc_confidence_mm=float(risks_mm.mean()),
+        aurc_random_mm=float(errors_mm.mean()),
+        aurc_oracle_mm=float(risk_coverage(errors_mm, -errors_mm).mean()),
+    )
+
+
+def errors_of(answered: Sequence[Case]) -> NDArray[np.float64]:
+    """Absolute differences of HC, ``(N,)`` in mm."""
+    return np.asarray(np.abs(np.array([case.difference_mm for case in answered], float)))
+
+
+def risk_coverage(
+    errors_mm: NDArray[np.float64], scores: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """``(N,)``: the mean error in mm of the 1, 2 ... N images with the highest scores."""
+    ranked = errors_mm[np.argsort(-scores, kind="stable")]
+    return np.asarray(np.cumsum(ranked) / np.arange(1, len(ranked) + 1))
+
+
+def coverage(cases: Sequence[Case]) -> list[Coverage]:
+    """All images first, then one line per trimester; nothing where no answer has an interval."""
+    bounded = [case for case in cases if case.hc_low_mm is not None]
+    lines = []
+    for group, members in _groups(bounded).items():
+        bounds_mm = np.array([(case.hc_low_mm, case.hc_high_mm) for case in members], float)
+        truths_mm = np.array([case.truth_hc_mm for case in members])
+        covered = (bounds_mm[:, 0] <= truths_mm) & (truths_mm <= bounds_mm[:, 1])
+        width_mm = float(np.diff(bounds_mm).mean())
+        lines.append(Coverage(group, len(members), 100 * float(covered.mean()), width_mm))
+    return lines
+
+
+def reliability(cases: Sequence[Case], bins: int = 5) -> list[Bin]:
+    """Images in order of confidence, in ``bins`` parts of like size."""
+    answered = [case for case in cases if case.hc_mm is not None and case.confidence is not None]
+    answered.sort(key=lambda case: case.confidence or 0.0)
+    parts = [part for part in np.array_split(np.arange(len(answered)), bins) if len(part)]
+    lines = []
+    for part in parts:
+        members = [answered[index] for index in part]
+        confidences = [case.confidence or 0.0 for case in members]
+        within = errors_of(members) <= TOLERANCE_MM
+        lines.append(Bin(len(members), float(np.mean(confidences)), float(within.mean())))
+    return lines
+
+
+def _groups(cases: Sequence[Case]) -> dict[str, list[Case]]:
     groups: dict[str, list[Case]] = {"all images": list(cases)}
     for name in ("below 14 weeks", "14-28 weeks", "above 28 weeks"):
         groups[name] = [case for case in cases if trimester(case.truth_hc_mm) == name]
-    return [_figures(group, members) for group, members in groups.items() if members]
+    return {group: members for group, members in groups.items() if members}
 
 
 def worst(cases: Sequence[Case], count: int = 10) -> list[Case]:

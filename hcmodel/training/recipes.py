@@ -52,7 +52,8 @@ NOTEBOOK = Recipe(
     epochs=20,
 )
 
-NEAR = Scanners(view=0.25, look=0.15)
+NEAR = Scanners(view=0.15, look=0.05)
+VARIED = Scanners(view=0.35, look=0.1, other=0.1)
 FAR = Scanners(view=OTHER_VIEW, look=OTHER_LOOK)
 
 HC18 = Recipe(
@@ -60,15 +61,15 @@ HC18 = Recipe(
     network=UNetConfig(
         input_height=192, input_width=288, width=16, depth=4, stem_stride=2, keep_aspect=True
     ),
-    augment=Scanners(view=0.25, look=0.15, other=0.3),
+    augment=VARIED,
     loss="bce_dice",
-    epochs=45,
+    epochs=40,
     batch_size=4,
     learning_rate=1.5e-3,
     cosine=True,
     ema_momentum=0.9975,
     side_outputs=2,
-    late_augment=Scanners(view=0.2, look=0.1, other=0.1, phantoms=0.02, negatives=0.04),
+    late_augment=NEAR,
     late_epochs=5,
     bfloat16=True,
 )
@@ -94,6 +95,11 @@ ABLATIONS = (
     replace(SMALL, name="small-flips", augment=flip_left_right, late_augment=None),
     replace(SMALL, name="small-near", augment=NEAR, late_augment=None),
     replace(SMALL, name="small-far", augment=FAR, late_augment=None),
+    replace(
+        SMALL,
+        name="small-negatives",
+        augment=replace(VARIED, phantoms=0.05, negatives=0.06),
+    ),
 )
 
 RECIPES = {recipe.name: recipe for recipe in (NOTEBOOK, HC18, *ABLATIONS)}

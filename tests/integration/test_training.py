@@ -2,17 +2,19 @@
 
 import csv
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from hcmodel.card import read_card, verify
+from hcmodel.card import SHIPPED, read_card, verify
 from hcmodel.geometry import Spacing
 from hcmodel.phantom import draw_phantom, random_head
 from hcmodel.training.hc18 import HC_COLUMN, PIXEL_SIZE_COLUMN
@@ -101,3 +103,77 @@ def test_a_folder_that_cannot_train_is_named(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "training-data-unusable" in done.stderr
     assert "pixel_size" in done.stderr
+
+
+def hc(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [str(HC_BATCH), *map(str, words)]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, env=os.environ | environment
+    )
+
+
+@pytest.fixture
+def folds(labelled: Path, tmp_path: Path) -> list[Path]:
+    """The shipped weights three times, with cards that have other exams unseen."""
+    exams = [f"{number:03}" for number in range(12)]
+    weights = []
+    for fold in range(3):
+        target = tmp_path / f"fold{fold}" / SHIPPED.name
+        target.parent.mkdir()
+        shutil.copy(SHIPPED, target)
+        known = [exam for number, exam in enumerate(exams) if number % 3 != fold]
+        replace(verify(SHIPPED), doubt=None, training={"exams": known}).write(target)
+        weights.append(target)
+    return weights
+
+
+def test_folds_are_calibrated_and_judged_together(
+    labelled: Path, folds: list[Path], tmp_path: Path
+) -> None:
+    chosen = [word for weights in folds for word in ("--weights", weights)]
+    shipped = tmp_path / "all" / SHIPPED.name
+    shipped.parent.mkdir()
+    shutil.copy(SHIPPED, shipped)
+    replace(verify(SHIPPED), doubt=None).write(shipped)
+    before = verify(shipped).model
+
+    done = hc("model", "calibrate", labelled, *chosen, "--into", shipped)
+    assert done.returncode == 0, done.stderr
+    assert before != verify(shipped).model
+    doubts = [verify(weights).doubt for weights in (*folds, shipped)]
+    assert None not in doubts
+    assert len(set(doubts)) == 4
+
+    report = tmp_path / "report.html"
+    judged = hc("model", "evaluate", labelled, *chosen, "--report", report)
+    assert judged.returncode == 0, judged.stderr
+    lines = [line for line in judged.stdout.splitlines() if "all images" in line]
+    assert [line.split("│")[2].strip() for line in lines] == ["12", "12"]
+    page = report.read_text(encoding="utf-8")
+    assert "not a medical device" in page
+    assert page.count("data:image/png") == 4
+    assert 'src="http' not in page
+
+    twice = hc("model", "evaluate", labelled, "--weights", folds[0], "--weights", folds[0])
+    assert twice.returncode == 2
+    assert "training-data-unusable" in twice.stderr
+    assert "Traceback" not in twice.stderr
+    few = hc("model", "calibrate", labelled, "--weights", folds[0])
+    assert few.returncode == 2
+    assert "three folds" in few.stderr
+
+
+def test_thorough_is_another_instrument_that_finds_the_same_head(
+    labelled: Path, tmp_path: Path
+) -> None:
+    data = {"HC_DATA_DIR": str(tmp_path / "data")}
+    file = labelled / "000_HC.png"
+    for more in ([], ["--thorough"]):
+        done = hc("run", file, "--pixel-size", 0.5, *more, **data)
+        assert "1 measured" in done.stdout + done.stderr
+    rows = list(csv.DictReader(hc("results", "--format", "csv", **data).stdout.splitlines()))
+    assert len(rows) == 2
+    assert sum(row["model"].endswith("-thorough") for row in rows) == 1
+    plain_mm, thorough_mm = (float(row["hc_mm"]) for row in rows)
+    assert plain_mm == pytest.approx(thorough_mm, rel=0.05)
+    assert plain_mm != thorough_mm

@@ -1,9 +1,11 @@
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hcmodel.card import SHIPPED, WeightsError, read_card, verify
+from hcmodel.doubt import Doubt
 
 
 @pytest.fixture
@@ -40,3 +42,10 @@ def test_a_missing_card_and_missing_weights_are_named(weights: Path) -> None:
     weights.unlink()
     with pytest.raises(WeightsError, match="cannot read"):
         verify(weights)
+
+
+def test_a_doubt_comes_back_as_it_was_stored(weights: Path) -> None:
+    doubt = Doubt((1.0, 2.0), (0.5, 0.5), (0.1, -0.2), 0.7, (0.0, 0.5, 9.0), 2.5, 0.4)
+    card = replace(verify(weights), doubt=doubt)
+    card.write(weights)
+    assert verify(weights) == card

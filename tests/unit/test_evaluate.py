@@ -1,7 +1,18 @@
+from dataclasses import replace
+
 import pytest
 
 from hcmodel.geometry import Ellipse, Spacing
-from hcmodel.training.evaluate import Case, dice, figures, hausdorff_mm, worst
+from hcmodel.training.evaluate import (
+    Case,
+    coverage,
+    dice,
+    figures,
+    hausdorff_mm,
+    reliability,
+    trust,
+    worst,
+)
 
 SPACING = Spacing(0.25, 0.25)
 TRUTH = Ellipse(200, 150, 100, 80, 0.3)
@@ -9,7 +20,9 @@ TRUTH = Ellipse(200, 150, 100, 80, 0.3)
 
 def case(name: str, truth_mm: float, hc_mm: float | None) -> Case:
     ellipse = None if hc_mm is None else TRUTH
-    return Case(name, (300, 400), SPACING, TRUTH, truth_mm, ellipse, hc_mm, 0.9, (), None)
+    return Case(
+        name, (300, 400), SPACING, TRUTH, truth_mm, ellipse, hc_mm, None, None, 0.9, (), None
+    )
 
 
 def test_dice_and_hausdorff_of_concentric_circles() -> None:
@@ -34,3 +47,38 @@ def test_figures_count_refusals_and_group_by_age() -> None:
     assert [group.group for group in groups] == ["below 14 weeks", "14-28 weeks", "above 28 weeks"]
     assert [group.adf_mm for group in groups] == pytest.approx([2, 3, 1])
     assert [each.name for each in worst(cases)] == ["b", "a", "c"]
+
+
+def sure(name: str, error_mm: float, confidence: float, half_mm: float) -> Case:
+    hc_mm = 180 + error_mm
+    answer = replace(case(name, 180, hc_mm), confidence=confidence)
+    return replace(answer, hc_low_mm=hc_mm - half_mm, hc_high_mm=hc_mm + half_mm)
+
+
+def test_trust_ranks_by_confidence() -> None:
+    cases = [sure("a", 1, 0.9, 2), sure("b", -3, 0.7, 2), sure("c", 12, 0.8, 20)]
+    flagged = replace(sure("d", 7, 0.1, 8), flags=("low-confidence",))
+    found = trust([*cases, flagged, case("e", 180, None)])
+    assert found is not None
+    assert (found.unflagged_above_6_mm, found.unflagged_above_10_mm) == (1, 1)
+    assert (found.flagged_percent, found.refused_percent) == pytest.approx((20, 20))
+    # In order of confidence the errors are 1, 12, 3, 7 mm; 80 % of four images are three.
+    assert found.adf_confident_mm == pytest.approx(16 / 3)
+    assert found.aurc_confidence_mm == pytest.approx((1 + 6.5 + 16 / 3 + 23 / 4) / 4)
+    assert found.aurc_oracle_mm == pytest.approx((1 + 2 + 11 / 3 + 23 / 4) / 4)
+    assert found.aurc_random_mm == pytest.approx(23 / 4)
+    assert trust([case("e", 180, None)]) is None
+
+
+def test_intervals_are_counted_where_they_hold_the_truth() -> None:
+    cases = [sure("a", 1, 0.9, 2), sure("b", -3, 0.7, 2), case("c", 180, 181)]
+    overall, middle = coverage(cases)
+    assert (overall.images, middle.group) == (2, "14-28 weeks")
+    assert (overall.covered_percent, overall.width_mm) == pytest.approx((50, 4))
+    assert coverage([case("c", 180, 181)]) == []
+
+
+def test_reliability_compares_confidence_with_what_came_true() -> None:
+    low, high = reliability([sure("a", 1, 0.9, 2), sure("b", -5, 0.3, 2)], bins=2)
+    assert (low.confidence, low.within) == (0.3, 0.0)
+    assert (high.confidence, high.within) == (0.9, 1.0)

@@ -1,0 +1,227 @@
+"""``hc-batch model evaluate``: judges weights on exams they have not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import numpy as np
+from rich.table import Table as RichTable
+
+from cli.console import out, progress
+from cli.training import folder_argument, labelled, unseen_images
+from hcmodel.training.evaluate import (
+    Case,
+    Trust,
+    coverage,
+    figures,
+    reliability,
+    trust,
+    worst,
+)
+from hcmodel.training.hc18 import LabelledImage
+from hcmodel.training.report import Table, report_page
+from worker.errors import TrainingDataUnusable
+from worker.evaluation import evaluate as evaluate_images
+from worker.pipeline import open_instrument, verify_weights
+from worker.roots import Roots
+from worker.settings import Settings
+
+
+@click.command()
+@folder_argument
+@click.option(
+    "--weights",
+    "chosen",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Weights to use instead of the shipped ones; several, one per fold, are judged "
+    "together, each on the exams that it has not seen.  [env: HC_WEIGHTS]",
+)
+@click.option("--all-images", is_flag=True, help="Also images of exams that trained the weights.")
+@click.option("--write-card", is_flag=True, help="Store the figures in the weights' cards.")
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write a page with plots and the worst cases to this HTML file.",
+)
+def command(
+    folder: Path,
+    chosen: tuple[Path, ...],
+    all_images: bool,
+    write_card: bool,
+    report: Path | None,
+) -> None:
+    """Judge weights on labelled images, through the same path as measuring.
+
+    Images of exams that trained the weights are left out unless asked for. ADF and DF are the
+    mean absolute and mean signed HC difference, DSC is Dice, HD the Hausdorff distance.
+
+    Example: hc-batch model evaluate ~/hc18 --report report.html
+    """
+    images = labelled(folder)
+    settings = Settings.from_environment()
+    weights = chosen or (settings.weights,)
+    if all_images and len(weights) > 1:
+        raise click.BadParameter("takes one --weights", param_hint="--all-images")
+    folds = [_judge(images, replace(settings, weights=each), all_images) for each in weights]
+    cases = [case for fold in folds for case in fold]
+    _each_once(cases)
+    tables = _tables(cases, folds)
+    for table in tables:
+        _print(table)
+    for case in cases:
+        if case.hc_mm is None:
+            out.print(f"refused: {case.name} {case.code}")
+    if write_card:
+        for each in weights:
+            card = verify_weights(replace(settings, weights=each))
+            replace(card, figures=_noted(cases)).write(each)
+    if report is not None:
+        paths = {image.name: image.image_path for image in images}
+        report.write_text(report_page(cases, tables, paths), encoding="utf-8")
+        out.print(f"report: {report}")
+
+
+def _judge(images: list[LabelledImage], settings: Settings, all_images: bool) -> list[Case]:
+    card = verify_weights(settings)
+    unseen = images if all_images else unseen_images(images, card)
+    if not unseen:
+        raise TrainingDataUnusable(
+            f"all {len(images)} images are of exams that trained these weights; --all-images "
+            "judges them all the same"
+        )
+    click.echo(f"{card.model}: {len(unseen)} of {len(images)} images are of unseen exams", err=True)
+    # The folder is named by the person who judges; the roots are for files from others.
+    with open_instrument(replace(settings, data_roots=Roots())) as instrument:
+        return list(progress(evaluate_images(unseen, instrument), len(unseen), "evaluating"))
+
+
+def _each_once(cases: Sequence[Case]) -> None:
+    names = [case.name for case in cases]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise TrainingDataUnusable(
+            f"{len(twice)} images are unseen by several of the weights, {twice[0]} for one; give "
+            "the weights of folds that do not overlap"
+        )
+
+
+def _noted(cases: Sequence[Case]) -> dict[str, object]:
+    overall, *groups = figures(cases)
+    noted: dict[str, object] = {"unseen images": overall.images, "refused": overall.refused}
+    noted |= {f"ADF mm, {group.group}": _rounded(group.adf_mm) for group in (overall, *groups)}
+    noted |= {"DF mm": _rounded(overall.df_mm), "DSC %": _rounded(overall.dsc_percent)}
+    return noted | {"HD mm": _rounded(overall.hd_mm), "flagged": overall.flagged}
+
+
+def _tables(cases: Sequence[Case], folds: Sequence[Sequence[Case]]) -> list[Table]:
+    tables = [_difference_table(cases)]
+    trusted = trust(cases)
+    if trusted is not None:
+        tables.append(_trust_table(trusted, folds))
+        tables.append(_interval_table(cases))
+        tables.append(_reliability_table(cases))
+    return [*tables, _worst_table(cases)]
+
+
+def _difference_table(cases: Sequence[Case]) -> Table:
+    headings = (
+        *("group", "images", "refused", "flagged"),
+        *("ADF mm", "DF mm", "rel. %", "DSC %", "HD mm"),
+    )
+    rows = [
+        (
+            line.group,
+            f"{line.images}",
+            f"{line.refused}",
+            f"{line.flagged}",
+            _with_sd(line.adf_mm, line.adf_sd_mm),
+            _with_sd(line.df_mm, line.df_sd_mm),
+            _plain(line.relative_percent),
+            _plain(line.dsc_percent),
+            _plain(line.hd_mm),
+        )
+        for line in figures(cases)
+    ]
+    return "Differences of HC, measured minus truth", headings, rows
+
+
+def _trust_table(found: Trust, folds: Sequence[Sequence[Case]]) -> Table:
+    rows = [
+        ("median of the absolute differences", f"{found.median_mm:.2f} mm"),
+        ("90th percentile", f"{found.percentile_90_mm:.2f} mm"),
+        ("flagged", f"{found.flagged_percent:.1f} %"),
+        ("refused", f"{found.refused_percent:.1f} %"),
+        ("above 10 mm and not flagged", f"{found.unflagged_above_10_mm}"),
+        ("above 6 mm and not flagged", f"{found.unflagged_above_6_mm}"),
+        ("ADF on the 80 % most confident", f"{found.adf_confident_mm:.2f} mm"),
+        ("area under the risk-coverage curve", f"{found.aurc_confidence_mm:.2f} mm"),
+        ("the same at random", f"{found.aurc_random_mm:.2f} mm"),
+        ("the same by the error itself", f"{found.aurc_oracle_mm:.2f} mm"),
+    ]
+    means_mm = [line.adf_mm for line in (figures(fold)[0] for fold in folds) if line.adf_mm]
+    if len(means_mm) > 1:
+        listed = " ".join(f"{mean_mm:.2f}" for mean_mm in means_mm)
+        spread_mm = float(np.std(means_mm, ddof=1))
+        rows.insert(0, ("ADF of each fold, standard deviation", f"{listed}, {spread_mm:.2f} mm"))
+    return "How far to rely on it", ("quantity", "value"), rows
+
+
+def _interval_table(cases: Sequence[Case]) -> Table:
+    rows = [
+        (line.group, f"{line.images}", f"{line.covered_percent:.1f}", f"{line.width_mm:.1f}")
+        for line in coverage(cases)
+    ]
+    headings = ("group", "images", "holds the truth, %", "mean width mm")
+    title = "90 % interval of HC" if rows else "90 % interval of HC: these weights have none"
+    return title, headings, rows
+
+
+def _reliability_table(cases: Sequence[Case]) -> Table:
+    rows = [
+        (f"{number}", f"{each.images}", f"{each.confidence:.2f}", f"{each.within:.2f}")
+        for number, each in enumerate(reliability(cases), start=1)
+    ]
+    headings = ("fifth", "images", "mean confidence", "off by at most 3 mm")
+    return "Calibration of the confidence", headings, rows
+
+
+def _worst_table(cases: Sequence[Case]) -> Table:
+    headings = ("image", "truth mm", "HC mm", "difference mm", "confidence", "flags")
+    rows = [
+        (
+            case.name,
+            _plain(case.truth_hc_mm),
+            _plain(case.hc_mm),
+            _plain(case.difference_mm),
+            _plain(case.confidence),
+            " ".join(case.flags),
+        )
+        for case in worst(cases)
+    ]
+    return "Largest differences", headings, rows
+
+
+def _print(table: Table) -> None:
+    title, headings, rows = table
+    shown = RichTable(title=title)
+    for number, heading in enumerate(headings):
+        shown.add_column(heading, justify="right" if number else "left")
+    for row in rows:
+        shown.add_row(*row)
+    out.print(shown)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)
+
+
+def _plain(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _with_sd(mean: float | None, deviation: float | None) -> str:
+    return _plain(mean) + (f" ± {deviation:.2f}" if deviation is not None else "")

@@ -1,0 +1,66 @@
+"""``hc-batch model train``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from cli.training import FOLDS, folder_argument, labelled
+from hcmodel.training.hc18 import TrainingDataError, folds_by_exam
+from hcmodel.training.recipes import RECIPES
+from worker.errors import TrainingDataUnusable
+
+
+@click.command()
+@folder_argument
+@click.option(
+    "--recipe",
+    type=click.Choice(list(RECIPES)),
+    default="hc18",
+    show_default=True,
+    metavar="NAME",
+    help="hc18, notebook, or one that varies hc18: see docs/experiments.md.",
+)
+@click.option(
+    "--out",
+    "target",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for checkpoint, log, curve, weights and card.  [default: runs/RECIPE-foldK]",
+)
+@click.option(
+    "--fold",
+    type=click.IntRange(0, FOLDS - 1),
+    default=0,
+    show_default=True,
+    help=f"Which of {FOLDS} parts, divided by exam, is held out for validation.",
+)
+@click.option("--all-images", is_flag=True, help="Hold nothing out; figures must come from folds.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Instead of the recipe's number.")
+def command(
+    folder: Path, recipe: str, target: Path | None, fold: int, all_images: bool, epochs: int | None
+) -> None:
+    """Train a recipe on HC18-like images; the same command resumes an interrupted training.
+
+    Example: hc-batch model train ~/hc18 --recipe hc18 --fold 0
+    """
+    images = labelled(folder)
+    held_out = set() if all_images else set(folds_by_exam(images, FOLDS)[fold])
+    training = [image for index, image in enumerate(images) if index not in held_out]
+    validation = [image for index, image in enumerate(images) if index in held_out]
+    part = "all" if all_images else f"fold{fold}"
+    target = target or Path("runs") / f"{recipe}-{part}"
+    click.echo(
+        f"{len(training)} images to train, {len(validation)} held out, in {target}", err=True
+    )
+    # Keras takes 4 to 5 s to import: only training pays for it.
+    from hcmodel.training.train import train as train_network
+
+    chosen = replace(RECIPES[recipe], epochs=epochs) if epochs else RECIPES[recipe]
+    try:
+        weights = train_network(training, validation, chosen, target)
+    except TrainingDataError as error:
+        raise TrainingDataUnusable(str(error)) from error
+    click.echo(f"weights: {weights}", err=True)
+    click.echo(f"next: hc-batch model evaluate {folder} --weights {weights}", err=True)

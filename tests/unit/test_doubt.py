@@ -1,0 +1,88 @@
+"""Doubt that is fitted to errors of known scale must say that scale again."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hcmodel.card import Card
+from hcmodel.doubt import Doubt
+from hcmodel.fit import HeadFit
+from hcmodel.geometry import Ellipse, Spacing
+from hcmodel.quality import LOW_CONFIDENCE, judge, signals_of
+from hcmodel.training.calibrate import Judged, fit_doubt
+from hcmodel.training.hc18 import LabelledImage
+from hcmodel.unet_config import UNetConfig
+
+PLAIN = Doubt(
+    means=(0.0,),
+    deviations=(1.0,),
+    weights=(1.0,),
+    bias=0.0,
+    ratios=(0.0, 1.0, 2.0, 4.0, 8.0),
+    interval_ratio=3.0,
+    min_confidence=0.5,
+)
+
+
+def test_an_expected_error_becomes_interval_and_confidence() -> None:
+    assert PLAIN.expected_error_mm((math.log(2.0),)) == pytest.approx(2.0)
+    assert PLAIN.half_width_mm((math.log(2.0),)) == pytest.approx(6.0)
+    # 3 mm are 1.5 expected errors: halfway from the first to the second quartile.
+    assert PLAIN.confidence((math.log(2.0),)) == pytest.approx(0.375)
+    assert PLAIN.confidence((math.log(0.1),)) == 1.0
+    assert PLAIN.expected_error_mm((None,)) == pytest.approx(1.0)
+    assert PLAIN.expected_error_mm((100.0,)) == pytest.approx(math.exp(4.0))
+
+
+def head(residual: float, error_mm: float) -> Judged:
+    image = LabelledImage(Path("001_HC.png"), Path("001_HC_Annotation.png"), Spacing(1, 1), 200.0)
+    fit = HeadFit(Ellipse(0, 0, 40, 30, 0), residual, 0.0, 1.0, 0.95, 0.9)
+    return Judged(image, fit, 200.0 + error_mm, error_mm)
+
+
+def folds(seed: int) -> list[list[Judged]]:
+    """Errors of a Laplace distribution whose scale is 200 mm times the residual."""
+    rng = np.random.default_rng(seed)
+    residuals = np.exp(rng.uniform(math.log(0.002), math.log(0.05), 1000))
+    heads = [head(each, rng.laplace(0, 200 * each)) for each in residuals]
+    return [heads[start::5] for start in range(5)]
+
+
+def test_the_fit_finds_what_the_errors_follow() -> None:
+    doubt = fit_doubt(folds(1))
+    for residual in (0.004, 0.02):
+        expected_mm = doubt.expected_error_mm(head(residual, 0).signals)
+        assert expected_mm == pytest.approx(200 * residual, rel=0.25)
+    unseen = [each for fold in folds(2) for each in fold]
+    covered = [abs(each.error_mm) <= doubt.half_width_mm(each.signals) for each in unseen]
+    assert np.mean(covered) == pytest.approx(0.9, abs=0.03)
+    confidences = np.array([doubt.confidence(each.signals) for each in unseen])
+    within = np.array([abs(each.error_mm) <= 3 for each in unseen])
+    for low, high in ((0.0, 0.5), (0.5, 0.9), (0.9, 1.01)):
+        chosen = (confidences >= low) & (confidences < high)
+        assert within[chosen].mean() == pytest.approx(confidences[chosen].mean(), abs=0.08)
+    flagged = np.mean(confidences < doubt.min_confidence)
+    assert flagged == pytest.approx(0.03, abs=0.02)
+
+
+def test_one_fold_is_too_few() -> None:
+    with pytest.raises(ValueError, match="two folds"):
+        fit_doubt(folds(1)[:1])
+
+
+def test_a_head_below_the_least_confidence_is_flagged() -> None:
+    doubt = fit_doubt(folds(1))
+    sure, unsure = head(0.002, 0).fit, head(0.05, 0).fit
+    assert LOW_CONFIDENCE not in judge(sure, 200.0, doubt)
+    assert LOW_CONFIDENCE in judge(unsure, 200.0, doubt)
+    assert doubt.confidence(signals_of(sure, None)) > doubt.confidence(signals_of(unsure, None))
+
+
+def test_a_doubt_changes_the_instruments_name() -> None:
+    card = Card("net", "a" * 64, UNetConfig(), "hc18")
+    names = {card.model, replace(card, doubt=PLAIN).model}
+    names.add(replace(card, doubt=replace(PLAIN, bias=0.1)).model)
+    assert len(names) == 3
