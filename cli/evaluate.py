@@ -8,10 +8,9 @@ from pathlib import Path
 
 import click
 import numpy as np
-from rich.table import Table as RichTable
 
 from cli.console import out, progress
-from cli.training import folder_argument, labelled, unseen_images
+from cli.training import folder_argument, labelled, print_table, unseen_images
 from hcmodel.training.evaluate import (
     Case,
     Trust,
@@ -22,7 +21,8 @@ from hcmodel.training.evaluate import (
     worst,
 )
 from hcmodel.training.hc18 import LabelledImage
-from hcmodel.training.report import Table, report_page
+from hcmodel.training.page import Table
+from hcmodel.training.report import report_page
 from worker.errors import TrainingDataUnusable
 from worker.evaluation import evaluate as evaluate_images
 from worker.pipeline import open_instrument, verify_weights
@@ -71,7 +71,7 @@ def command(
     _each_once(cases)
     tables = _tables(cases, folds)
     for table in tables:
-        _print(table)
+        print_table(table)
     for case in cases:
         if case.hc_mm is None:
             out.print(f"refused: {case.name} {case.code}")
@@ -203,16 +203,6 @@ def _worst_table(cases: Sequence[Case]) -> Table:
         for case in worst(cases)
     ]
     return "Largest differences", headings, rows
-
-
-def _print(table: Table) -> None:
-    title, headings, rows = table
-    shown = RichTable(title=title)
-    for number, heading in enumerate(headings):
-        shown.add_column(heading, justify="right" if number else "left")
-    for row in rows:
-        shown.add_row(*row)
-    out.print(shown)
 
 
 def _rounded(value: float | None) -> float | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from cli import calibrate, evaluate, train
+from cli import calibrate, evaluate, explore, train
 from cli.console import out
 from hcmodel.card import Card
 from worker.pipeline import verify_weights
@@ -70,6 +70,7 @@ def _settings(weights: Path | None) -> Settings:
     return replace(settings, weights=weights) if weights else settings
 
 
+command.add_command(explore.command, "explore")
 command.add_command(train.command, "train")
 command.add_command(evaluate.command, "evaluate")
 command.add_command(calibrate.command, "calibrate")

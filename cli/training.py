@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from rich.table import Table as RichTable
 
+from cli.console import out
 from hcmodel.card import Card
 from hcmodel.training.hc18 import LabelledImage, TrainingDataError, read_folder
+from hcmodel.training.page import Table
 from worker.errors import TrainingDataUnusable
 
 FOLDS = 5
@@ -29,3 +32,14 @@ def unseen_images(images: list[LabelledImage], card: Card) -> list[LabelledImage
     """Images of exams that did not train the card's weights."""
     known = set(card.training.get("exams", ()))  # type: ignore[call-overload]
     return [image for image in images if image.exam not in known]
+
+
+def print_table(table: Table) -> None:
+    """On standard output, numbers to the right."""
+    title, headings, rows = table
+    shown = RichTable(title=title)
+    for number, heading in enumerate(headings):
+        shown.add_column(heading, justify="right" if number else "left")
+    for row in rows:
+        shown.add_row(*row)
+    out.print(shown)

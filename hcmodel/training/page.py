@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+Table = tuple[str, Sequence[str], Sequence[Sequence[str]]]
+"""A title, headings, and rows of cells."""
+
 NOTICE = "A research tool, not a medical device: no clinical decision may rest on this."
 _STYLE = """
 :root { color-scheme: light dark; }
@@ -47,8 +50,10 @@ class Page:
         """A paragraph."""
         self._parts.append(f"<p>{escape(text)}</p>")
 
-    def table(self, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """One row of cells per line."""
+    def table(self, table: Table) -> None:
+        """A section of its own, with one row of cells per line."""
+        title, headings, rows = table
+        self.heading(title)
         head = "".join(f"<th>{escape(each)}</th>" for each in headings)
         body = "".join(
             "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows

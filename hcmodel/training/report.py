@@ -13,13 +13,10 @@ from numpy.typing import NDArray
 from hcmodel.geometry import Ellipse
 from hcmodel.training.evaluate import Case, errors_of, reliability, risk_coverage, worst
 from hcmodel.training.hc18 import read_grey
-from hcmodel.training.page import Page, photograph_of, picture_of
+from hcmodel.training.page import Page, Table, photograph_of, picture_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-Table = tuple[str, Sequence[str], Sequence[Sequence[str]]]
-"""A title, headings, and rows of cells."""
 
 _SHOWN = 9
 _TRUTH_BGR = (80, 220, 80)
@@ -29,9 +26,8 @@ _MEASURED_BGR = (60, 120, 255)
 def report_page(cases: Sequence[Case], tables: Sequence[Table], paths: Mapping[str, Path]) -> str:
     """HTML of what was printed and of what only pictures tell; ``paths`` finds images by name."""
     page = Page("hc-batch: how well the network measures")
-    for title, headings, rows in tables:
-        page.heading(title)
-        page.table(headings, rows)
+    for table in tables:
+        page.table(table)
     answered = [case for case in cases if case.hc_mm is not None]
     if not answered:
         return page.html()
