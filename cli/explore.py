@@ -9,7 +9,7 @@ import click
 from cli.console import out, progress
 from cli.training import folder_argument, labelled, print_table
 from hcmodel.training.explore import explore_page, look_at, tables
-from hcmodel.training.hc18 import TrainingDataError
+from hcmodel.training.hc18 import TrainingDataError, of_each
 from worker.errors import TrainingDataUnusable
 
 
@@ -27,7 +27,7 @@ def command(folder: Path, report: Path | None) -> None:
     """
     images = labelled(folder)
     try:
-        looks = list(progress(look_at(images), len(images), "looking"))
+        looks = of_each(progress(images, len(images), "looking"), look_at)
     except TrainingDataError as error:
         raise TrainingDataUnusable(str(error)) from error
     for table in tables(looks):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hcmodel.geometry import Ellipse
 from hcmodel.gestation import trimester
-from hcmodel.training.hc18 import LabelledImage, TrainingDataError, read_grey, read_truth
+from hcmodel.training.hc18 import LabelledImage, read_grey, read_truth
 from hcmodel.training.page import Page, Table, photograph_of, picture_of
 
 GREY_BINS = 16
@@ -45,29 +45,26 @@ class Look:
         return left < 0 or top < 0 or right > self.shape[1] - 1 or bottom > self.shape[0] - 1
 
 
-def look_at(images: Sequence[LabelledImage]) -> Iterator[Look]:
-    """One look per image; raises ``TrainingDataError`` for one that cannot be read."""
-    for image in images:
-        grey, truth = read_grey(image.image_path), read_truth(image)
-        shape = (grey.shape[0], grey.shape[1])
-        head = truth.coverage(shape) > 0.5
-        outline_mm = truth.circumference_mm(image.spacing)
-        yield Look(
-            image=image,
-            shape=shape,
-            truth=truth,
-            hc_mm=image.hc_mm or outline_mm,
-            hc_gap_mm=None if image.hc_mm is None else outline_mm - image.hc_mm,
-            sha256=hashlib.sha256(grey.tobytes()).hexdigest(),
-            inside=_histogram(grey[head]),
-            outside=_histogram(grey[~head]),
-        )
+def look_at(image: LabelledImage) -> Look:
+    """Raises ``TrainingDataError`` where the image or its annotation cannot be used."""
+    grey, truth = read_grey(image.image_path), read_truth(image)
+    shape = (grey.shape[0], grey.shape[1])
+    head = truth.coverage(shape) > 0.5
+    outline_mm = truth.circumference_mm(image.spacing)
+    return Look(
+        image=image,
+        shape=shape,
+        truth=truth,
+        hc_mm=image.hc_mm or outline_mm,
+        hc_gap_mm=None if image.hc_mm is None else outline_mm - image.hc_mm,
+        sha256=hashlib.sha256(grey.tobytes()).hexdigest(),
+        inside=_histogram(grey[head]),
+        outside=_histogram(grey[~head]),
+    )
 
 
 def tables(looks: Sequence[Look]) -> list[Table]:
-    """The folder in words and numbers; raises ``TrainingDataError`` where there is no image."""
-    if not looks:
-        raise TrainingDataError("there is no image to look at")
+    """The folder in words and numbers."""
     return [_overview(looks), _ages(looks), _sizes(looks), _greys(looks), _doubles(looks)]
 
 

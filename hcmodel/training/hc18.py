@@ -7,8 +7,10 @@ HC18: van den Heuvel et al., Zenodo record 1327317, CC BY 4.0. ``NNN_HC.png`` ha
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -16,6 +18,8 @@ from numpy.typing import NDArray
 
 from hcmodel.fit import fit_points
 from hcmodel.geometry import Ellipse, Spacing
+
+Use = TypeVar("Use")
 
 PIXEL_SIZE_COLUMN = "pixel size(mm)"
 HC_COLUMN = "head circumference (mm)"
@@ -48,7 +52,7 @@ class LabelledImage:
 def read_folder(folder: Path) -> list[LabelledImage]:
     """The folder's images in the order of its CSV.
 
-    Raises ``TrainingDataError`` that names every listed image or annotation which is missing.
+    Raises ``TrainingDataError`` that names all lines which cannot be used, and why.
     """
     tables = sorted(folder.rglob("*pixel_size*.csv"))
     if len(tables) != 1:
@@ -57,24 +61,31 @@ def read_folder(folder: Path) -> list[LabelledImage]:
             "give the folder that holds HC18's training_set_pixel_size_and_HC.csv"
         )
     paths = {path.name: path for path in folder.rglob("*.png")}
-    images, missing = [], []
+    images: list[LabelledImage] = []
+    faults: list[str] = []
+    seen: set[str] = set()
     for number, row in enumerate(_read_rows(tables[0]), start=2):
-        name = row["filename"]
-        annotation = f"{Path(name).stem}_Annotation.png"
-        absent = [wanted for wanted in (name, annotation) if wanted not in paths]
-        if absent:
-            missing += absent
-            continue
+        name = row["filename"] or ""
         try:
-            pixel_mm = float(row[PIXEL_SIZE_COLUMN])
-            hc_mm = float(row[HC_COLUMN]) if row.get(HC_COLUMN) else None
-            spacing = Spacing(pixel_mm, pixel_mm)
+            if name in seen:
+                raise ValueError(f"{name} stands there twice")
+            seen.add(name)
+            images.append(_labelled(name, row, paths))
         except (ValueError, TypeError) as error:
-            raise TrainingDataError(f"{tables[0].name}, line {number}: {error}") from error
-        images.append(LabelledImage(paths[name], paths[annotation], spacing, hc_mm))
-    if missing:
-        raise TrainingDataError(f"{tables[0].name} lists files that are missing: {_some(missing)}")
+            faults.append(f"line {number}: {error}")
+    if faults:
+        raise TrainingDataError(f"{tables[0].name}:\n  {_some(faults)}")
     return images
+
+
+def _labelled(name: str, row: dict[str, str], paths: dict[str, Path]) -> LabelledImage:
+    annotation = f"{Path(name).stem}_Annotation.png"
+    absent = [wanted for wanted in (name, annotation) if wanted not in paths]
+    if absent:
+        raise ValueError(f"{' and '.join(absent)} missing")
+    pixel_mm = float(row[PIXEL_SIZE_COLUMN])
+    hc_mm = float(row[HC_COLUMN]) if row.get(HC_COLUMN) else None
+    return LabelledImage(paths[name], paths[annotation], Spacing(pixel_mm, pixel_mm), hc_mm)
 
 
 def _read_rows(table: Path) -> list[dict[str, str]]:
@@ -89,9 +100,9 @@ def _read_rows(table: Path) -> list[dict[str, str]]:
     return rows
 
 
-def _some(names: list[str]) -> str:
-    shown = ", ".join(names[:10])
-    return shown if len(names) <= 10 else f"{shown} and {len(names) - 10} more"
+def _some(faults: list[str]) -> str:
+    shown = "\n  ".join(faults[:10])
+    return shown if len(faults) <= 10 else f"{shown}\n  and {len(faults) - 10} more"
 
 
 def read_grey(path: Path) -> NDArray[np.uint8]:
@@ -114,6 +125,22 @@ def read_truth(image: LabelledImage) -> Ellipse:
         return ellipse_of_annotation(annotation)
     except ValueError as error:
         raise TrainingDataError(f"{image.annotation_path.name}: {error}") from error
+
+
+def of_each(images: Iterable[LabelledImage], use: Callable[[LabelledImage], Use]) -> list[Use]:
+    """What ``use`` makes of every image.
+
+    Raises one ``TrainingDataError`` that names all images of which it raised one.
+    """
+    made, faults = [], []
+    for image in images:
+        try:
+            made.append(use(image))
+        except TrainingDataError as error:
+            faults.append(str(error))
+    if faults:
+        raise TrainingDataError(f"files that cannot be used:\n  {_some(faults)}")
+    return made
 
 
 def ellipse_of_annotation(annotation: NDArray[np.uint8]) -> Ellipse:

@@ -22,7 +22,7 @@ from hcmodel.geometry import Ellipse
 from hcmodel.preprocess import prepare, to_tensor
 from hcmodel.training.augment import Sample
 from hcmodel.training.curve import draw_curve
-from hcmodel.training.hc18 import LabelledImage, TrainingDataError, read_grey, read_truth
+from hcmodel.training.hc18 import LabelledImage, of_each, read_grey, read_truth
 from hcmodel.training.losses import bce_dice
 from hcmodel.training.recipes import Recipe
 from hcmodel.unet import get_unet
@@ -99,21 +99,13 @@ def load_samples(images: Sequence[LabelledImage], recipe: Recipe) -> list[Sample
     Raises ``TrainingDataError`` that names every file which cannot be used.
     """
     shape = (recipe.network.input_height, recipe.network.input_width)
-    samples: list[Sample] = []
-    faults = []
-    for image in images:
-        try:
-            truth = read_truth(image)
-            ready = prepare(
-                read_grey(image.image_path), shape, keep_aspect=recipe.network.keep_aspect
-            )
-        except TrainingDataError as error:
-            faults.append(str(error))
-            continue
-        samples.append((ready.pixels, truth.transformed(ready.to_network)))
-    if faults:
-        raise TrainingDataError("cannot train on this folder:\n  " + "\n  ".join(faults))
-    return samples
+
+    def load(image: LabelledImage) -> Sample:
+        truth = read_truth(image)
+        ready = prepare(read_grey(image.image_path), shape, keep_aspect=recipe.network.keep_aspect)
+        return ready.pixels, truth.transformed(ready.to_network)
+
+    return of_each(images, load)
 
 
 def train(

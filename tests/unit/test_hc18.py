@@ -12,6 +12,7 @@ from hcmodel.training.hc18 import (
     TrainingDataError,
     ellipse_of_annotation,
     folds_by_exam,
+    of_each,
     read_folder,
     read_truth,
 )
@@ -95,6 +96,31 @@ def test_no_table_and_a_bad_number(tmp_path: Path) -> None:
     table.write_text(table.read_text().replace("0.2", "0,2x"))
     with pytest.raises(TrainingDataError, match="line 2"):
         read_folder(tmp_path)
+
+
+def test_all_faults_of_a_folder_are_told_at_once(tmp_path: Path) -> None:
+    write_folder(tmp_path, [f"{number:03}_HC.png" for number in range(1, 6)])
+    (tmp_path / "001_HC.png").unlink()
+    table = tmp_path / "training_set_pixel_size_and_HC.csv"
+    lines = table.read_text().splitlines()
+    lines[2] = "002_HC.png,wide,100"
+    table.write_text("\n".join([*lines, lines[3]]))
+    with pytest.raises(TrainingDataError) as fault:
+        read_folder(tmp_path)
+    words = str(fault.value)
+    for part in ("line 2: 001_HC.png missing", "line 3: ", "line 7: 003_HC.png stands there twice"):
+        assert part in words
+
+
+def test_all_unreadable_files_are_named(tmp_path: Path) -> None:
+    write_folder(tmp_path, ["001_HC.png", "002_HC.png", "003_HC.png"])
+    (tmp_path / "001_HC.png").write_bytes(b"no image")
+    cv2.imwrite(str(tmp_path / "003_HC_Annotation.png"), np.zeros((10, 10), np.uint8))
+    with pytest.raises(TrainingDataError) as fault:
+        of_each(read_folder(tmp_path), read_truth)
+    assert "001_HC.png" in str(fault.value)
+    assert "003_HC_Annotation.png" in str(fault.value)
+    assert "002" not in str(fault.value)
 
 
 def test_damaged_and_empty_annotations_are_named(tmp_path: Path) -> None:
