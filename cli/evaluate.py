@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,8 @@ import click
 import numpy as np
 
 from cli.console import out, progress
+from cli.fits import Fits
+from cli.stress import Stress
 from cli.training import folder_argument, labelled, print_table, unseen_images
 from hcmodel.training.evaluate import (
     Case,
@@ -47,12 +50,29 @@ from worker.settings import Settings
     type=click.Path(path_type=Path, dir_okay=False),
     help="Also write a page with plots and the worst cases to this HTML file.",
 )
+@click.option("--fits", is_flag=True, help="Also compare ways to fit the ellipse to the maps.")
+@click.option(
+    "--stress",
+    "stress_images",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Also show N of the images as other scanners would, and without their heads.",
+)
+@click.option(
+    "--others",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="DIR",
+    help="With --stress: files that show no fetal head.",
+)
 def command(
     folder: Path,
     chosen: tuple[Path, ...],
     all_images: bool,
     write_card: bool,
     report: Path | None,
+    fits: bool,
+    stress_images: int | None,
+    others: Path | None,
 ) -> None:
     """Judge weights on labelled images, through the same path as measuring.
 
@@ -66,10 +86,18 @@ def command(
     weights = chosen or (settings.weights,)
     if all_images and len(weights) > 1:
         raise click.BadParameter("takes one --weights", param_hint="--all-images")
-    folds = [_judge(images, replace(settings, weights=each), all_images) for each in weights]
+    stress, fitted = None, Fits() if fits else None
+    if stress_images is not None:
+        stress = Stress(math.ceil(stress_images / len(weights)), others)
+    folds = [
+        _judge(images, replace(settings, weights=each), all_images, stress, fitted)
+        for each in weights
+    ]
     cases = [case for fold in folds for case in fold]
     _each_once(cases)
     tables = _tables(cases, folds)
+    for more in (stress, fitted):
+        tables += more.tables() if more else []
     for table in tables:
         print_table(table)
     for case in cases:
@@ -85,7 +113,13 @@ def command(
         out.print(f"report: {report}")
 
 
-def _judge(images: list[LabelledImage], settings: Settings, all_images: bool) -> list[Case]:
+def _judge(
+    images: list[LabelledImage],
+    settings: Settings,
+    all_images: bool,
+    stress: Stress | None,
+    fits: Fits | None,
+) -> list[Case]:
     card = verify_weights(settings)
     unseen = images if all_images else unseen_images(images, card)
     if not unseen:
@@ -96,7 +130,15 @@ def _judge(images: list[LabelledImage], settings: Settings, all_images: bool) ->
     click.echo(f"{card.model}: {len(unseen)} of {len(images)} images are of unseen exams", err=True)
     # The folder is named by the person who judges; the roots are for files from others.
     with open_instrument(replace(settings, data_roots=Roots())) as instrument:
-        return list(progress(evaluate_images(unseen, instrument), len(unseen), "evaluating"))
+        cases = list(progress(evaluate_images(unseen, instrument), len(unseen), "evaluating"))
+        if stress is not None:
+            for done in progress(stress.add(unseen, instrument), None, "stress"):
+                click.echo(f"tried: {done}", err=True)
+    if fits is not None:
+        fitting = fits.add(unseen, settings.weights, thorough=settings.thorough)
+        for _ in progress(fitting, len(unseen), "fitting"):
+            pass
+    return cases
 
 
 def _each_once(cases: Sequence[Case]) -> None:

@@ -2,30 +2,102 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-from hcmodel.geometry import Ellipse
+import cv2
+import numpy as np
+
+from hcmodel.geometry import Ellipse, Spacing
+from hcmodel.training.changes import Change, Shown
 from hcmodel.training.evaluate import Case
-from hcmodel.training.hc18 import LabelledImage, read_truth
+from hcmodel.training.hc18 import LabelledImage, read_grey, read_truth
+from hcmodel.training.negatives import Negative
 from worker.pipeline import Instrument, ScanRequest
+from worker.reading import Kind, classify
 from worker.result import Result
 
+SEED = 18
 
-def evaluate(images: Sequence[LabelledImage], instrument: Instrument) -> Iterator[Case]:
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """An image on disk with its truth, however it came about."""
+
+    name: str
+    path: Path
+    spacing: Spacing
+    truth: Ellipse
+    truth_hc_mm: float
+
+
+def evaluate(images: Iterable[LabelledImage], instrument: Instrument) -> Iterator[Case]:
     """One case per image; the pixel size comes from the folder's CSV, as a user would give it."""
-    requests = (
-        ScanRequest(index, str(image.image_path), manual=image.spacing)
-        for index, image in enumerate(images)
-    )
-    for request, result in instrument.measure(requests):
-        image = images[request.scan_id]
-        truth = read_truth(image)
+    return _judge(map(_subject, images), instrument)
+
+
+def evaluate_changed(
+    images: Iterable[LabelledImage], change: Change, instrument: Instrument, folder: Path
+) -> Iterator[Case]:
+    """The same after a change of each image, which is written to ``folder`` to be read again."""
+    rng = np.random.default_rng(SEED)
+
+    def changed(image: LabelledImage) -> Subject:
+        subject = _subject(image)
+        shown = change(Shown(read_grey(image.image_path), image.spacing, subject.truth), rng)
+        path = folder / image.name
+        cv2.imwrite(str(path), shown.pixels)
+        return replace(subject, path=path, spacing=shown.spacing, truth=shown.truth)
+
+    return _judge(map(changed, images), instrument)
+
+
+def measured_negatives(
+    images: Iterable[LabelledImage], negative: Negative, instrument: Instrument, folder: Path
+) -> Iterator[Result]:
+    """What is said of images without a head that are made from these."""
+    rng = np.random.default_rng(SEED)
+
+    def requests() -> Iterator[ScanRequest]:
+        for number, image in enumerate(images):
+            shown = Shown(read_grey(image.image_path), image.spacing, read_truth(image))
+            path = folder / f"{number}.png"
+            cv2.imwrite(str(path), negative(shown, rng))
+            yield ScanRequest(number, str(path), manual=image.spacing)
+
+    return (result for _, result in instrument.measure(requests()))
+
+
+def measured_others(folder: Path, instrument: Instrument) -> Iterator[Result]:
+    """What is said of the files in a folder, of which none shows a fetal head."""
+    files = sorted(path for path in folder.iterdir() if isinstance(classify(path), Kind))
+    requests = (ScanRequest(number, str(path)) for number, path in enumerate(files))
+    return (result for _, result in instrument.measure(requests))
+
+
+def _subject(image: LabelledImage) -> Subject:
+    truth = read_truth(image)
+    hc_mm = image.hc_mm or truth.circumference_mm(image.spacing)
+    return Subject(image.name, image.image_path, image.spacing, truth, hc_mm)
+
+
+def _judge(subjects: Iterable[Subject], instrument: Instrument) -> Iterator[Case]:
+    waiting: dict[int, Subject] = {}
+
+    def requests() -> Iterator[ScanRequest]:
+        for number, subject in enumerate(subjects):
+            waiting[number] = subject
+            yield ScanRequest(number, str(subject.path), manual=subject.spacing)
+
+    for request, result in instrument.measure(requests()):
+        subject = waiting.pop(request.scan_id)
         yield Case(
-            name=image.name,
+            name=subject.name,
             shape=(result.rows or 0, result.columns or 0),
-            spacing=image.spacing,
-            truth=truth,
-            truth_hc_mm=image.hc_mm or truth.circumference_mm(image.spacing),
+            spacing=subject.spacing,
+            truth=subject.truth,
+            truth_hc_mm=subject.truth_hc_mm,
             ellipse=_ellipse(result),
             hc_mm=result.hc_mm,
             hc_low_mm=result.hc_low_mm,

@@ -65,11 +65,11 @@ def without_head(sample: Sample, rng: np.random.Generator) -> Sample:
     pixels, head = sample
     kind = rng.integers(5)
     if kind == 0 and head is not None:
-        return _fill_head(pixels, head, rng), None
+        return fill_head(pixels, head, rng), None
     if kind == 1:
-        return _shuffle_tiles(pixels, rng), None
+        return shuffle_tiles(pixels, rng), None
     if kind == 2 and head is not None:
-        return _background(pixels, head), None
+        return background(pixels, head), None
     if kind == 3:
         return draw_phantom((pixels.shape[0], pixels.shape[1]), None, rng), None
     noise = 40 * smooth_noise((pixels.shape[0], pixels.shape[1]), rng.uniform(2, 60), rng)
@@ -81,7 +81,7 @@ def _phantom(shape: tuple[int, ...], rng: np.random.Generator) -> Sample:
     return draw_phantom((shape[0], shape[1]), head, rng), head
 
 
-def _fill_head(pixels: GreyImage, head: Ellipse, rng: np.random.Generator) -> GreyImage:
+def fill_head(pixels: GreyImage, head: Ellipse, rng: np.random.Generator) -> GreyImage:
     """Paints tissue over the head, coarsely continued from around it."""
     shape = (pixels.shape[0], pixels.shape[1])
     margin_px = 0.12 * head.semi_axis_b_px
@@ -94,7 +94,8 @@ def _fill_head(pixels: GreyImage, head: Ellipse, rng: np.random.Generator) -> Gr
     return np.clip(cover * fill + (1 - cover) * pixels, 0, 255).astype(np.uint8)
 
 
-def _shuffle_tiles(pixels: GreyImage, rng: np.random.Generator) -> GreyImage:
+def shuffle_tiles(pixels: GreyImage, rng: np.random.Generator) -> GreyImage:
+    """The image cut into tiles that lie in another order."""
     rows, columns = 4, 6
     height, width = pixels.shape[0] // rows, pixels.shape[1] // columns
     result = pixels.copy()
@@ -106,7 +107,7 @@ def _shuffle_tiles(pixels: GreyImage, rng: np.random.Generator) -> GreyImage:
     return result
 
 
-def _background(pixels: GreyImage, head: Ellipse) -> GreyImage:
+def background(pixels: GreyImage, head: Ellipse) -> GreyImage:
     """The largest strip beside the head, stretched to the whole raster."""
     height, width = pixels.shape
     left, top, right, bottom = (round(edge) for edge in head.bounding_box_px())
@@ -115,6 +116,7 @@ def _background(pixels: GreyImage, head: Ellipse) -> GreyImage:
         pixels[:, min(width, right) :],
         pixels[: max(0, top)],
         pixels[min(height, bottom) :],
+        pixels[:1],  # where a head fills the image
     ]
     return np.asarray(cv2.resize(max(strips, key=np.size), (width, height)), np.uint8)
 

@@ -53,7 +53,7 @@ def report_page(cases: Sequence[Case], tables: Sequence[Table], paths: Mapping[s
 def _plot(draw: object, cases: Sequence[Case]) -> str:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5.4, 3.8), layout="constrained")
+    figure = Figure(figsize=(4.8, 3.5), layout="constrained")
     axes = figure.add_subplot()
     axes.grid(alpha=0.3)
     draw(axes, cases)  # type: ignore[operator]

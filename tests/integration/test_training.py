@@ -144,11 +144,20 @@ def test_folds_are_calibrated_and_judged_together(
     assert None not in doubts
     assert len(set(doubts)) == 4
 
-    report = tmp_path / "report.html"
-    judged = hc("model", "evaluate", labelled, *chosen, "--report", report)
+    report, others = tmp_path / "report.html", tmp_path / "others"
+    others.mkdir()
+    cv2.imwrite(str(others / "grey.png"), np.full(SHAPE, 90, np.uint8))
+    more = ("--fits", "--stress", 3, "--others", others, "--report", report)
+    judged = hc("model", "evaluate", labelled, *chosen, *more)
     assert judged.returncode == 0, judged.stderr
     lines = [line for line in judged.stdout.splitlines() if "all images" in line]
     assert [line.split("│")[2].strip() for line in lines] == ["12", "12"]
+    (boxed,) = [line for line in judged.stdout.splitlines() if "a black box" in line]
+    assert boxed.split("│")[2].strip() == "3"
+    (grey,) = [line for line in judged.stdout.splitlines() if "files in others" in line]
+    assert [cell.strip() for cell in grey.split("│")[2:6]] == ["3", "3", "0", "0"]
+    (direct,) = [line for line in judged.stdout.splitlines() if "optimised against" in line]
+    assert direct.split("│")[2].strip() == "12"
     page = report.read_text(encoding="utf-8")
     assert "not a medical device" in page
     assert page.count("data:image/png") == 4
