@@ -6,6 +6,7 @@ reach a mean HC error of about 2.3 mm on exams it has not seen; the model card h
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import sys
@@ -22,7 +23,13 @@ from hcmodel.geometry import Ellipse
 from hcmodel.preprocess import prepare, to_tensor
 from hcmodel.training.augment import Sample
 from hcmodel.training.curve import draw_curve
-from hcmodel.training.hc18 import LabelledImage, of_each, read_grey, read_truth
+from hcmodel.training.hc18 import (
+    LabelledImage,
+    TrainingDataError,
+    of_each,
+    read_grey,
+    read_truth,
+)
 from hcmodel.training.losses import bce_dice
 from hcmodel.training.recipes import Recipe
 from hcmodel.unet import get_unet
@@ -30,6 +37,7 @@ from hcmodel.unet import get_unet
 SEED = 18
 CHECKPOINT = "checkpoint.keras"
 LOG = "log.csv"
+BEGUN = "begun.json"
 
 
 class Samples(keras.utils.PyDataset):
@@ -117,9 +125,11 @@ def train(
     """Trains to the recipe's last epoch, from ``folder``'s checkpoint where there is one.
 
     Writes the network as it is shipped (averaged weights, one output, no optimiser) with its
-    card, the log and the curve into ``folder``; returns the weights' path.
+    card, the log and the curve into ``folder``; returns the weights' path. Raises
+    ``TrainingDataError`` where the folder holds another training, or files cannot be used.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    _begin(folder, recipe, training)
     keras.utils.set_random_seed(SEED)
     data = Samples(load_samples(training, recipe), recipe, augmented=True)
     held_out = Samples(load_samples(validation, recipe), recipe, augmented=False)
@@ -130,9 +140,10 @@ def train(
         model = _compiled(recipe, len(data))
     done = int(model.optimizer.iterations) // len(data)
     if done < recipe.epochs:
+        _keep_epochs(folder / LOG, done)
         callbacks = [
-            _Checkpoint(folder, data),
             keras.callbacks.CSVLogger(str(folder / LOG), append=done > 0),
+            _Checkpoint(folder, data),
         ]
         data.epoch = done
         model.fit(
@@ -159,6 +170,33 @@ def train(
         },
     ).write(weights)
     return weights
+
+
+def _begin(folder: Path, recipe: Recipe, training: Sequence[LabelledImage]) -> None:
+    """Notes what is trained here; raises ``TrainingDataError`` where it was something else."""
+    note = folder / BEGUN
+    this = {
+        "recipe": recipe.name,
+        "epochs": recipe.epochs,
+        "images": sorted(image.name for image in training),
+    }
+    if not note.exists():
+        note.write_text(json.dumps(this, indent=1) + "\n", encoding="utf-8")
+        return
+    other = json.loads(note.read_text(encoding="utf-8"))
+    if other != this:
+        raise TrainingDataError(
+            f"{folder} holds a training of recipe {other['recipe']} for {other['epochs']} epochs "
+            f"on {len(other['images'])} images, which differ; give another folder with --out"
+        )
+
+
+def _keep_epochs(log: Path, done: int) -> None:
+    """Drops epochs that were logged but did not reach the checkpoint: they come again."""
+    if log.exists():
+        lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [row for row in lines[1:] if int(row.split(",")[0]) < done]
+        log.write_text("".join(lines[:1] + kept), encoding="utf-8")
 
 
 def _shipped(model: keras.Model, recipe: Recipe) -> keras.Model:
