@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from dataclasses import replace
 
 import click
 
@@ -31,5 +31,6 @@ def command(concurrency: int, thorough: bool) -> None:
     # Celery takes its time to import; no other command needs it whole.
     from worker.serve import serve
 
-    settings = Settings.from_environment()
-    sys.exit(serve(replace(settings, thorough=thorough or settings.thorough), concurrency))
+    if thorough:
+        os.environ["HC_THOROUGH"] = "1"  # the processes that measure read it there
+    sys.exit(serve(Settings.from_environment(), concurrency))

@@ -4,9 +4,26 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
 
 TEXT = "text"
 JSON = "json"
+
+
+_ids: ContextVar[dict[str, object]] = ContextVar("ids", default={})  # noqa: B039 - never changed
+
+
+@contextmanager
+def about(**ids: object) -> Iterator[None]:
+    """Log lines of this block carry the ids in their JSON form: of a task, a batch, a scan."""
+    token = _ids.set({**_ids.get(), **ids})
+    try:
+        yield
+    finally:
+        _ids.reset(token)
 
 
 def configure(level: str, form: str = TEXT) -> None:
@@ -30,7 +47,7 @@ def _json() -> logging.Formatter:
 
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[
-            structlog.contextvars.merge_contextvars,
+            _with_ids,
             structlog.stdlib.add_log_level,
             structlog.stdlib.add_logger_name,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -41,3 +58,9 @@ def _json() -> logging.Formatter:
             structlog.processors.JSONRenderer(),
         ],
     )
+
+
+def _with_ids(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    return {**event, **_ids.get()}

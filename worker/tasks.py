@@ -7,8 +7,9 @@ import traceback
 from functools import cache
 from typing import TypeGuard
 
-from celery import shared_task
+from celery import Task, shared_task
 
+from worker import log
 from worker.app import TASK
 from worker.errors import HcBatchError
 from worker.pipeline import Instrument, open_instrument
@@ -22,9 +23,14 @@ _CHUNK_LIMIT = 1000
 _LARGEST_ID = 2**63 - 1
 
 
-@shared_task(name=TASK, max_retries=3)
-def measure_chunk(scan_ids: object) -> None:
+@shared_task(name=TASK, max_retries=3, bind=True)
+def measure_chunk(task: Task[[object], None], scan_ids: object) -> None:
     """Measures those of the scans that the ledger still has to give."""
+    with log.about(task=task.request.id):
+        _measure(scan_ids)
+
+
+def _measure(scan_ids: object) -> None:
     if not _is_chunk(scan_ids):
         logger.error("refused a message that is no list of scans' ids")
         return

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 from billiard.exceptions import SoftTimeLimitExceeded
 
 from hcmodel.geometry import Spacing
+from worker import log
 from worker.errors import HcBatchError, OperatorError, ServiceUnavailable, TimeLimit
 from worker.failpoint import reach
 from worker.owner import new_owner
-from worker.result import Status
+from worker.result import Result, Status
 from worker.retry import until_available
 from worker.settings import Settings
 from worker.store.claims import Claim, claim, claim_next, find_measured, finish, give_back, renew
@@ -115,15 +116,25 @@ class _Hold:
         for request, result in instrument.measure(requests(), is_known):
             self.moved_s = time.monotonic()
             claimed = held.pop(request.scan_id)
-            end = partial(finish, self.database, claimed, result)
-            # A result outlives a short absence of the database; its scan is ours for a lease.
-            status = until_available(end, self.lease_s)
-            if status is None:
-                logger.warning("scan %d was taken over or cancelled meanwhile", claimed.scan_id)
-                continue
-            finished += 1
-            self.on_finished(claimed, status)
+            with log.about(batch=claimed.batch_id, scan=claimed.scan_id):
+                status = self._finish(claimed, result)
+            if status is not None:
+                finished += 1
+                self.on_finished(claimed, status)
         return finished
+
+    def _finish(self, claimed: Claim, result: Result) -> Status | None:
+        """Its status in the ledger; ``None`` where the scan is another's meanwhile."""
+        end = partial(finish, self.database, claimed, result)
+        # A result outlives a short absence of the database; its scan is ours for a lease.
+        status = until_available(end, self.lease_s)
+        if status is None:
+            logger.warning("scan %d was taken over or cancelled meanwhile", claimed.scan_id)
+        elif result.code is not None:
+            logger.info("scan %d: %s, %s", claimed.scan_id, status, result.code)
+        else:
+            logger.debug("scan %d: %s", claimed.scan_id, status)
+        return status
 
 
 def _request(claimed: Claim) -> ScanRequest:

@@ -46,3 +46,29 @@ def test_every_line_has_the_chosen_form(
     else:
         stamp = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}Z [A-Z]+ [\w.]+: ")
         assert [line for line in lines if not stamp.match(line)] == []
+
+
+def test_lines_about_a_scan_carry_its_ids(environment: dict[str, str], tmp_path: Path) -> None:
+    environment = environment | {"HC_LOG_FORMAT": "json"}
+    (tmp_path / "damaged.dcm").write_bytes(b"no image at all")
+    command = [sys.executable, "-m", "cli.main"]
+    path = tmp_path / "worker.log"
+    with path.open("w") as file:
+        worker = subprocess.Popen([*command, "worker"], env=environment, stdout=file, stderr=file)
+    try:
+        submit = [*command, "submit", str(tmp_path / "damaged.dcm"), "--wait"]
+        subprocess.run(submit, env=environment, check=False, timeout=180)
+        deadline_s = time.monotonic() + 60
+        while "finished 1 of 1 scans" not in path.read_text():
+            assert time.monotonic() < deadline_s, path.read_text()
+            time.sleep(0.2)
+        events = [json.loads(line) for line in path.read_text().splitlines()]
+    finally:
+        worker.terminate()
+        worker.wait(60)
+    (ended,) = [each for each in events if each["event"].startswith("scan 1: rejected")]
+    assert ended["scan"] == 1
+    assert ended["batch"]
+    (chunk,) = [each for each in events if each["event"] == "finished 1 of 1 scans"]
+    assert ended["task"] == chunk["task"]
+    assert "scan" not in chunk

@@ -44,6 +44,7 @@ class Claim:
     """A scan that its owner alone may finish, as long as the lease is renewed."""
 
     scan_id: int
+    batch_id: str
     source: str
     frame: int
     manual_mm: tuple[float, float] | None
@@ -111,6 +112,7 @@ def _claim(
             )
             .returning(
                 Scan.id,
+                Scan.batch_id,
                 Scan.source,
                 Scan.frame,
                 Scan.manual_row_mm,
@@ -124,9 +126,9 @@ def _claim(
 
 
 def _as_claim(row: Row[*tuple[Any, ...]], owner: str) -> Claim:
-    scan_id, source, frame, row_mm, column_mm, attempt = row
+    scan_id, batch_id, source, frame, row_mm, column_mm, attempt = row
     manual_mm = None if row_mm is None else (row_mm, column_mm)
-    return Claim(scan_id, source, frame, manual_mm, attempt, owner)
+    return Claim(scan_id, batch_id, source, frame, manual_mm, attempt, owner)
 
 
 def renew(database: Database, owner: str, *, lease_s: float) -> int:
