@@ -46,7 +46,7 @@ format_option = click.option(
 thorough_option = click.option(
     "--thorough",
     is_flag=True,
-    help="Average the network over more views: twice the time, smaller errors.  [env: HC_THOROUGH]",
+    help="Show the network the mirror image too, for twice its time.  [env: HC_THOROUGH]",
 )
 batch_option = click.option("--batch", help="Only this batch; see hc-batch status.")
 

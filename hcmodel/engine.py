@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -30,16 +30,15 @@ BATCH_SIZE_CPU = 8
 BATCH_SIZE_GPU = 32
 
 
-ZOOM = 5 / 6
-"""Of the views that are zoomed out."""
+Network = Callable[..., tf.Tensor]
+"""From images ``(B, H, W, 1)`` and ``training`` to probabilities of the same shape."""
 
 
 class Engine:
     """A network in memory, ready to predict batches of one fixed size.
 
-    A map is the mean of what the network says of the image and of its mirror; ``thorough`` adds
-    both zoomed out, at twice the time. Raises ``WeightsError`` where the weights are not those of
-    their card.
+    A ``thorough`` map is the mean of what the network says of the image and of its mirror, in
+    twice the time. Raises ``WeightsError`` where the weights are not those of their card.
     """
 
     def __init__(
@@ -54,8 +53,8 @@ class Engine:
             network_model = keras.saving.load_model(weights, compile=False)
         except (ValueError, OSError) as error:
             raise WeightsError(f"{weights.name} cannot be loaded: {error}") from error
-        views = (*_VIEWS, *_MORE_VIEWS) if thorough else _VIEWS
-        self._predict = _frozen(network_model, (self.batch_size, *self._shape, 1), views)
+        ask = _with_mirror(network_model) if thorough else network_model
+        self._predict = _frozen(ask, (self.batch_size, *self._shape, 1))
 
     @property
     def model(self) -> str:
@@ -85,58 +84,25 @@ class Engine:
         return np.asarray(maps.numpy()[: len(batch), ..., 0], np.float32)
 
 
-def _frozen(
-    model: keras.Model, shape: tuple[int, ...], views: Sequence[_View]
-) -> Callable[[tf.Tensor], list[tf.Tensor]]:
-    """The network, averaged over its views, as a graph of constants.
+def _with_mirror(model: Network) -> Network:
+    def mean(images: tf.Tensor, training: bool) -> tf.Tensor:
+        mirrored = tf.reverse(model(tf.reverse(images, [2]), training=training), [2])
+        return (model(images, training=training) + mirrored) / 2
+
+    return mean
+
+
+def _frozen(model: Network, shape: tuple[int, ...]) -> Callable[[tf.Tensor], list[tf.Tensor]]:
+    """The network as a graph of constants.
 
     With constants TensorFlow folds batch normalisation and ReLU into the convolutions, which
     makes the network a quarter faster on a CPU.
     """
     traced = tf.function(
-        lambda images: _mean_over_views(model, images, views),
+        lambda images: model(images, training=False),
         input_signature=[tf.TensorSpec(shape, tf.float32)],
     )
     frozen: Callable[[tf.Tensor], list[tf.Tensor]] = convert_variables_to_constants_v2(
         traced.get_concrete_function()
     )
     return frozen
-
-
-def _mean_over_views(model: keras.Model, images: tf.Tensor, views: Sequence[_View]) -> tf.Tensor:
-    """Maps ``(B, H, W, 1)`` of the images, each the mean of what its views say."""
-    seen = tf.concat([there(images) for there, _ in views], 0)
-    maps = tf.split(model(seen, training=False), len(views))
-    return tf.add_n([back(each) for (_, back), each in zip(views, maps, strict=True)]) / len(views)
-
-
-def _mirrored(images: tf.Tensor) -> tf.Tensor:
-    return tf.reverse(images, [2])
-
-
-def _zoomed_out(images: tf.Tensor) -> tf.Tensor:
-    height, width = images.shape[1:3]
-    small = tf.image.resize(images, _small(images), antialias=True)
-    top, left = (height - small.shape[1]) // 2, (width - small.shape[2]) // 2
-    return tf.image.pad_to_bounding_box(small, top, left, height, width)
-
-
-def _zoomed_in(maps: tf.Tensor) -> tf.Tensor:
-    height, width = maps.shape[1:3]
-    small_height, small_width = _small(maps)
-    top, left = (height - small_height) // 2, (width - small_width) // 2
-    crop = tf.image.crop_to_bounding_box(maps, top, left, small_height, small_width)
-    return tf.image.resize(crop, (height, width))
-
-
-def _small(images: tf.Tensor) -> tuple[int, int]:
-    return round(ZOOM * images.shape[1]), round(ZOOM * images.shape[2])
-
-
-_View = tuple[Callable[[tf.Tensor], tf.Tensor], Callable[[tf.Tensor], tf.Tensor]]
-"""The way of an image to a view, and of the view's map back."""
-_VIEWS: tuple[_View, ...] = ((tf.identity, tf.identity), (_mirrored, _mirrored))
-_MORE_VIEWS: tuple[_View, ...] = (
-    (_zoomed_out, _zoomed_in),
-    (lambda images: _mirrored(_zoomed_out(images)), lambda maps: _zoomed_in(_mirrored(maps))),
-)
