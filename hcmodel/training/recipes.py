@@ -78,12 +78,32 @@ SMALL = replace(
     HC18,
     name="small",
     network=replace(HC18.network, input_height=128, input_width=192),
-    epochs=15,
+    epochs=20,
     late_epochs=3,
 )
 """``HC18`` on a coarser raster for fewer epochs: cheap enough to vary one choice at a time."""
 
 ABLATIONS = (
+    replace(HC18, name="hc18-near", epochs=45, augment=NEAR),
+    replace(
+        HC18,
+        name="hc18-negatives",
+        epochs=45,
+        augment=Scanners(view=0.25, look=0.15, other=0.3, phantoms=0.05, negatives=0.06),
+        late_augment=Scanners(view=0.2, look=0.1, other=0.1, phantoms=0.02, negatives=0.04),
+    ),
+    replace(
+        HC18,
+        name="hc18-far",
+        network=replace(HC18.network, input_height=256, input_width=384),
+        epochs=45,
+        batch_size=8,
+        ema_momentum=0.995,
+        bfloat16=False,
+        augment=Scanners(view=0.8, look=0.5, phantoms=0.05, negatives=0.06),
+        late_augment=Scanners(view=0.4, look=0.25, phantoms=0.05, negatives=0.06),
+        late_epochs=6,
+    ),
     SMALL,
     replace(SMALL, name="small-squashed", network=replace(SMALL.network, keep_aspect=False)),
     replace(SMALL, name="small-wide", network=replace(SMALL.network, width=24)),
