@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from cli.console import out, progress
 from cli.fits import Fits
 from cli.stress import Stress
 from cli.training import folder_argument, labelled, print_table, unseen_images
+from hcmodel.card import Card
 from hcmodel.training.evaluate import (
     Case,
     Trust,
@@ -44,7 +46,11 @@ from worker.settings import Settings
     "together, each on the exams that it has not seen.  [env: HC_WEIGHTS]",
 )
 @click.option("--all-images", is_flag=True, help="Also images of exams that trained the weights.")
-@click.option("--write-card", is_flag=True, help="Store the figures in the weights' cards.")
+@click.option(
+    "--into",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Weights whose card gets the figures.",
+)
 @click.option(
     "--report",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -68,7 +74,7 @@ def command(
     folder: Path,
     chosen: tuple[Path, ...],
     all_images: bool,
-    write_card: bool,
+    into: Path | None,
     report: Path | None,
     fits: bool,
     stress_images: int | None,
@@ -79,22 +85,25 @@ def command(
     Images of exams that trained the weights are left out unless asked for. ADF and DF are the
     mean absolute and mean signed HC difference, DSC is Dice, HD the Hausdorff distance.
 
-    Example: hc-batch model evaluate ~/hc18 --report report.html
+    Example: hc-batch model evaluate ~/hc18 --weights runs/hc18-fold0/hc18.keras
     """
     images = labelled(folder)
     settings = Settings.from_environment()
     weights = chosen or (settings.weights,)
     if all_images and len(weights) > 1:
         raise click.BadParameter("takes one --weights", param_hint="--all-images")
+    unseen = [
+        _unseen(images, verify_weights(replace(settings, weights=w)), all_images) for w in weights
+    ]
+    _each_once(unseen)
     stress, fitted = None, Fits() if fits else None
     if stress_images is not None:
         stress = Stress(math.ceil(stress_images / len(weights)), others)
     folds = [
-        _judge(images, replace(settings, weights=each), all_images, stress, fitted)
-        for each in weights
+        _judge(part, replace(settings, weights=each), stress, fitted)
+        for part, each in zip(unseen, weights, strict=True)
     ]
     cases = [case for fold in folds for case in fold]
-    _each_once(cases)
     tables = _tables(cases, folds)
     for more in (stress, fitted):
         tables += more.tables() if more else []
@@ -103,24 +112,16 @@ def command(
     for case in cases:
         if case.hc_mm is None:
             out.print(f"refused: {case.name} {case.code}")
-    if write_card:
-        for each in weights:
-            card = verify_weights(replace(settings, weights=each))
-            replace(card, figures=_noted(cases)).write(each)
+    if into is not None:
+        card = verify_weights(replace(settings, weights=into))
+        replace(card, figures=_noted(cases)).write(into)
     if report is not None:
         paths = {image.name: image.image_path for image in images}
         report.write_text(report_page(cases, tables, paths), encoding="utf-8")
         out.print(f"report: {report}")
 
 
-def _judge(
-    images: list[LabelledImage],
-    settings: Settings,
-    all_images: bool,
-    stress: Stress | None,
-    fits: Fits | None,
-) -> list[Case]:
-    card = verify_weights(settings)
+def _unseen(images: list[LabelledImage], card: Card, all_images: bool) -> list[LabelledImage]:
     unseen = images if all_images else unseen_images(images, card)
     if not unseen:
         raise TrainingDataUnusable(
@@ -128,6 +129,12 @@ def _judge(
             "judges them all the same"
         )
     click.echo(f"{card.model}: {len(unseen)} of {len(images)} images are of unseen exams", err=True)
+    return unseen
+
+
+def _judge(
+    unseen: list[LabelledImage], settings: Settings, stress: Stress | None, fits: Fits | None
+) -> list[Case]:
     # The folder is named by the person who judges; the roots are for files from others.
     with open_instrument(replace(settings, data_roots=Roots())) as instrument:
         cases = list(progress(evaluate_images(unseen, instrument), len(unseen), "evaluating"))
@@ -141,13 +148,12 @@ def _judge(
     return cases
 
 
-def _each_once(cases: Sequence[Case]) -> None:
-    names = [case.name for case in cases]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
+def _each_once(unseen: Sequence[Sequence[LabelledImage]]) -> None:
+    names = Counter(image.name for part in unseen for image in part)
+    name, count = names.most_common(1)[0]
+    if count > 1:
         raise TrainingDataUnusable(
-            f"{len(twice)} images are unseen by several of the weights, {twice[0]} for one; give "
-            "the weights of folds that do not overlap"
+            f"{name} is unseen by {count} of the weights; give those of folds that do not overlap"
         )
 
 

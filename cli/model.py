@@ -25,7 +25,7 @@ weights_option = click.option(
 def command() -> None:
     """Show, verify, train, evaluate and calibrate the network, and explore its data.
 
-    Example: hc-batch model evaluate ~/hc18
+    Example: hc-batch model show
     """
 
 
