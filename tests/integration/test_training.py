@@ -99,6 +99,20 @@ def test_a_killed_training_resumes_with_the_same_command(labelled: Path, tmp_pat
     assert "all images" in judged.stdout
 
 
+def test_all_images_train_to_the_end(labelled: Path, tmp_path: Path) -> None:
+    command = [*train(labelled, tmp_path, epochs=1), "--all-images"]
+    subprocess.run(command, check=True, capture_output=True)
+    assert (tmp_path / "curve.png").stat().st_size > 1000
+    card = read_card(tmp_path / "hc18.keras")
+    assert len(card.training["exams"]) == 12  # type: ignore[arg-type]
+
+    foreign = subprocess.run(
+        train(labelled, tmp_path, epochs=1), capture_output=True, text=True, check=False
+    )
+    assert foreign.returncode == 2
+    assert "which differ" in foreign.stderr
+
+
 def test_a_folder_that_cannot_train_is_named(tmp_path: Path) -> None:
     done = subprocess.run(
         [str(HC_BATCH), "model", "train", str(tmp_path)],
