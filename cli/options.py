@@ -48,6 +48,21 @@ thorough_option = click.option(
     is_flag=True,
     help="Show the network the mirror image too, for twice its time.  [env: HC_THOROUGH]",
 )
+_METRICS_OPTIONS = (
+    click.option(
+        "--metrics-port",
+        type=click.IntRange(1, 65535),
+        metavar="PORT",
+        help="Serve metrics for Prometheus at http://HOST:PORT/metrics.",
+    ),
+    click.option(
+        "--metrics-host",
+        default="127.0.0.1",
+        show_default=True,
+        metavar="HOST",
+        help="The address that Prometheus reaches; 0.0.0.0 for all of this machine.",
+    ),
+)
 batch_option = click.option("--batch", help="Only this batch; see hc-batch status.")
 
 _INPUT_OPTIONS = (
@@ -107,6 +122,18 @@ def input_options(command: Command) -> Command:
     for option in reversed(_INPUT_OPTIONS):
         command = option(command)
     return command
+
+
+def metrics_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Hands the address at which to serve metrics to the command, as ``metrics``, or None."""
+
+    @functools.wraps(command)
+    def wrapped(metrics_host: str, metrics_port: int | None, **others: Any) -> None:
+        command(metrics=(metrics_host, metrics_port) if metrics_port else None, **others)
+
+    for option in reversed(_METRICS_OPTIONS):
+        wrapped = option(wrapped)
+    return wrapped
 
 
 paths_argument = click.argument(

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.console import words
-from cli.options import input_options, read_options
+from cli.options import input_options, metrics_options, read_options
 from worker import log
 from worker.intake.folder import WatchOptions
+from worker.metrics_folder import Address, shared_metrics
 from worker.settings import Settings
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ DEFAULTS = WatchOptions()
     show_default=True,
     help="Take nothing while more of a disk is used.",
 )
+@metrics_options
 def command(
     folders: tuple[Path, ...],
     options: Options,
@@ -75,6 +77,7 @@ def command(
     marker: str | None,
     after: str,
     max_disk_percent: float,
+    metrics: Address | None,
 ) -> None:
     """Queue files as they arrive in the folders, until stopped.
 
@@ -84,11 +87,12 @@ def command(
 
     Example: hc-batch watch /srv/incoming --marker .complete --after move
     """
-    # Loads SQLAlchemy and Celery: not for those who only ask for help.
-    from worker.intake.watch import watch
-
     settings = Settings.from_environment()
     log.configure(settings.log_level, settings.log_format)
     words.print(f"watching {', '.join(map(str, folders))}; Ctrl-C ends")
     how = WatchOptions(interval, settle, polling, marker, after == "move", max_disk_percent)
-    watch(settings, folders, options, how)
+    with shared_metrics(metrics):
+        # Loads SQLAlchemy and Celery: not for those who only ask for help.
+        from worker.intake.watch import watch
+
+        watch(settings, folders, options, how, metrics=metrics)

@@ -7,7 +7,8 @@ import sys
 
 import click
 
-from cli.options import thorough_option
+from cli.options import metrics_options, thorough_option
+from worker.metrics_folder import Address, shared_metrics
 from worker.settings import Settings
 
 
@@ -20,7 +21,8 @@ from worker.settings import Settings
     help="Processes with a network each; one per GPU.",
 )
 @thorough_option
-def command(concurrency: int, thorough: bool) -> None:
+@metrics_options
+def command(concurrency: int, thorough: bool, metrics: Address | None) -> None:
     """Measure what is queued, until stopped.
 
     Takes up what was submitted while no worker ran. Ctrl-C or SIGTERM gives back what is not
@@ -28,9 +30,10 @@ def command(concurrency: int, thorough: bool) -> None:
 
     Example: hc-batch worker
     """
-    # Celery takes its time to import; no other command needs it whole.
-    from worker.serve import serve
-
     if thorough:
         os.environ["HC_THOROUGH"] = "1"  # the processes that measure read it there
-    sys.exit(serve(Settings.from_environment(), concurrency))
+    with shared_metrics(metrics):
+        # Celery takes its time to import; no other command needs it whole.
+        from worker.serve import serve
+
+        sys.exit(serve(Settings.from_environment(), concurrency, metrics))

@@ -329,6 +329,15 @@ class SettingInvalid(OperatorError):
     code = "setting-invalid"
 
 
+class PortUnusable(OperatorError):
+    """Metrics cannot be served at this port.
+
+    Give a free one with --metrics-port, and an address of this machine with --metrics-host.
+    """
+
+    code = "port-unusable"
+
+
 class PathMissing(OperatorError):
     """A given path does not exist.
 

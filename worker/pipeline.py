@@ -16,6 +16,7 @@ from hcmodel.card import Card, WeightsError, verify
 from hcmodel.geometry import Spacing
 from hcmodel.measurement import Measurement, measure_head
 from worker.errors import HcBatchError, ModelMismatch
+from worker.metrics import BATCH_FILL_RATIO, STAGE_SECONDS
 from worker.reading.isolated import ReaderPool
 from worker.result import Result, Status
 from worker.roots import Roots
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from worker.settings import Settings
 
 READER_PROCESSES = 2
+
+_READ = STAGE_SECONDS.labels("read")
+_PREDICT = STAGE_SECONDS.labels("predict")
+_FIT = STAGE_SECONDS.labels("fit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +139,10 @@ class Instrument:
     def _read(self, request: ScanRequest, is_known: IsKnown | None) -> _Pending:
         pending = _Pending(request, None, [], [])
         try:
-            scan = self._readers.read(
-                self._roots.located(request.source), request.frame, request.manual
-            )
+            with _READ.time():
+                scan = self._readers.read(
+                    self._roots.located(request.source), request.frame, request.manual
+                )
         except HcBatchError as error:
             pending.result = refusal(error, self.model)
             return pending
@@ -154,11 +160,14 @@ class Instrument:
         views = [(pending, view) for pending in waiting for view in pending.views]
         for start in range(0, len(views), self.batch_size):
             batch = views[start : start + self.batch_size]
-            maps = self._engine.predict([view.prepared for _, view in batch])
+            with _PREDICT.time():
+                maps = self._engine.predict([view.prepared for _, view in batch])
+            BATCH_FILL_RATIO.observe(len(batch) / self.batch_size)
             for (pending, view), probability in zip(batch, maps, strict=True):
-                head = measure_head(
-                    probability, view.prepared, view.region.spacing, self._engine.doubt
-                )
+                with _FIT.time():
+                    head = measure_head(
+                        probability, view.prepared, view.region.spacing, self._engine.doubt
+                    )
                 if head is not None:
                     pending.heads.append((view.region, _in_raster(head, view.region)))
         for pending in waiting:

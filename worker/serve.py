@@ -12,7 +12,9 @@ from celery.exceptions import SecurityWarning
 from worker import broker, log
 from worker.app import create_app
 from worker.errors import ServiceUnavailable
+from worker.exporter import exporting
 from worker.intake.recover import reconciling
+from worker.metrics_folder import Address
 from worker.owner import is_of_a_child
 from worker.pipeline import verify_weights
 from worker.retry import until_available
@@ -22,11 +24,12 @@ from worker.store.recovery import present_owners
 from worker.store.session import open_database
 
 
-def serve(settings: Settings, concurrency: int = 1) -> int:
+def serve(settings: Settings, concurrency: int = 1, metrics: Address | None = None) -> int:
     """Works until stopped by a signal; returns the exit code.
 
-    ``concurrency``: processes with a network each; one per GPU. Waits for a database or broker out
-    of reach. Raises ``ModelMismatch`` before it takes a message that it could not measure.
+    ``concurrency``: processes with a network each; one per GPU. ``metrics``: where to serve them.
+    Waits for a database or broker out of reach. Raises ``ModelMismatch`` before it takes a message
+    that it could not measure.
     """
     log.configure(settings.log_level, settings.log_format)
     # Its own words are no log lines, and its warning of root is about pickle, which is refused.
@@ -35,6 +38,7 @@ def serve(settings: Settings, concurrency: int = 1) -> int:
     with ExitStack() as stack:
         broker_url = until_available(lambda: stack.enter_context(broker.serving(settings)))
         database = until_available(lambda: stack.enter_context(open_database(settings)))
+        stack.enter_context(exporting(metrics, database, broker_url, [settings.data_dir]))
         stack.enter_context(reconciling(database, settings, broker_url))
         worker = create_app(settings, broker_url).Worker(
             # Several workers of one machine need names of their own.

@@ -43,7 +43,7 @@ def _measure(scan_ids: object) -> None:
         trace = "".join(traceback.format_tb(error.__traceback__))
         logger.error("%s while measuring a chunk\n%s", type(error).__name__, trace)
     else:
-        logger.info("finished %d of %d scans", finished, len(scan_ids))
+        logger.info("finished %d scans", finished)
 
 
 def _is_chunk(scan_ids: object) -> TypeGuard[list[int]]:

@@ -18,17 +18,29 @@ from hcmodel.geometry import Spacing
 from worker import log
 from worker.errors import HcBatchError, OperatorError, ServiceUnavailable, TimeLimit
 from worker.failpoint import reach
+from worker.metrics import STAGE_SECONDS
 from worker.owner import new_owner
 from worker.result import Result, Status
 from worker.retry import until_available
 from worker.settings import Settings
-from worker.store.claims import Claim, claim, claim_next, find_measured, finish, give_back, renew
+from worker.store.claims import (
+    Claim,
+    claim,
+    claim_next,
+    claim_waiting,
+    find_measured,
+    finish,
+    give_back,
+    renew,
+)
 from worker.store.session import Database
 
 if TYPE_CHECKING:
     from worker.pipeline import Instrument, ScanRequest
 
 logger = logging.getLogger(__name__)
+
+_STORE = STAGE_SECONDS.labels("store")
 
 OnFinished = Callable[[Claim, Status], None]
 
@@ -39,17 +51,27 @@ def measure_ids(
     settings: Settings,
     scan_ids: Sequence[int],
 ) -> int:
-    """Measures those of the scans that are free; returns how many it finished.
+    """Measures those of the scans that are free, and for a while what else waits; returns how many.
 
-    The instrument, which takes its time to load, is opened after the claim: what is claimed is not
+    What else waits is read while the network measures these, and fills its batches. The
+    instrument, which takes its time to load, is opened after the claim: what is claimed is not
     taken for lost meanwhile.
     """
     finished = 0
     with _hold(database, settings) as hold:
         fresh = claim(database, scan_ids, hold.owner, lease_s=settings.lease_s, untried=True)
         reach("after-claim")
+
+        def more() -> list[Claim]:
+            size = settings.chunk_size
+            with suppress(ServiceUnavailable):  # these can be ended when it is back
+                return claim_waiting(database, hold.owner, lease_s=settings.lease_s, limit=size)
+            return []
+
         if fresh:
-            finished += hold.measure(open_instrument(), fresh)
+            # A message has a time limit, and a chunk that is claimed needs time to end.
+            claims = _and_more(fresh, more, for_s=settings.chunk_limit_s / 4)
+            finished += hold.measure(open_instrument(), claims)
         # What was tried before may be what killed its worker: alone, it takes no neighbour along.
         while alone := claim(database, scan_ids, hold.owner, lease_s=settings.lease_s, limit=1):
             finished += hold.measure(open_instrument(), alone)
@@ -85,6 +107,15 @@ def measure_batch(
         while alone := take(1, untried=False):
             finished += hold.measure(instrument, alone)
     return finished
+
+
+def _and_more(
+    claims: list[Claim], more: Callable[[], list[Claim]], for_s: float
+) -> Iterator[Claim]:
+    end_s = time.monotonic() + for_s
+    while claims:
+        yield from claims
+        claims = more() if time.monotonic() < end_s else []
 
 
 @dataclass(slots=True)
@@ -127,7 +158,8 @@ class _Hold:
         """Its status in the ledger; ``None`` where the scan is another's meanwhile."""
         end = partial(finish, self.database, claimed, result)
         # A result outlives a short absence of the database; its scan is ours for a lease.
-        status = until_available(end, self.lease_s)
+        with _STORE.time():
+            status = until_available(end, self.lease_s)
         if status is None:
             logger.warning("scan %d was taken over or cancelled meanwhile", claimed.scan_id)
         elif result.code is not None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from worker.broker import Embedded
 from worker.errors import ServiceUnavailable
 from worker.intake.publish import Publisher, reachable_publisher
+from worker.metrics import REPUBLISHED, WORKER_LOST
 from worker.owner import is_known_dead
 from worker.settings import Settings
 from worker.store.recovery import free_dead, free_expired, present_owners, take_unpublished
@@ -35,7 +36,9 @@ def reconcile(database: Database, publisher: Publisher, settings: Settings) -> R
 def free_lost(database: Database) -> int:
     """Takes scans from owners that died or fell silent; returns how many."""
     dead = [owner for owner in present_owners(database) if is_known_dead(owner)]
-    return free_dead(database, dead) + free_expired(database)
+    freed = free_dead(database, dead) + free_expired(database)
+    WORKER_LOST.inc(freed)
+    return freed
 
 
 def publish_due(database: Database, publisher: Publisher, settings: Settings) -> int:
@@ -45,6 +48,7 @@ def publish_due(database: Database, publisher: Publisher, settings: Settings) ->
     while ids := take_unpublished(database, list_empty=list_empty, grace_s=settings.reconcile_s):
         publisher.publish(ids)
         published += len(ids)
+        REPUBLISHED.inc(len(ids))
     return published
 
 

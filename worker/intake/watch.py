@@ -11,12 +11,15 @@ from pathlib import Path
 import watchfiles
 
 from worker import broker
+from worker.exporter import exporting
 from worker.intake.discover import Options
 from worker.intake.folder import WatchOptions
 from worker.intake.inbox import Inbox
 from worker.intake.mounts import on_network
 from worker.intake.publish import Publisher
 from worker.intake.submit import OnIntake
+from worker.metrics import WATCH_SCAN_SECONDS
+from worker.metrics_folder import Address
 from worker.settings import Settings
 from worker.store.session import open_database
 
@@ -32,15 +35,18 @@ def watch(
     how: WatchOptions = WatchOptions(),  # noqa: B008 - frozen
     stop: threading.Event | None = None,
     on_progress: OnIntake = lambda _: None,
+    metrics: Address | None = None,
 ) -> None:
     """Queues what is in the folders and what arrives, until ``stop`` or an interrupt.
 
     Each root has a batch of its own, whoever watches it. One that is not there is waited for.
+    ``metrics``: where to serve them.
     """
     stop = stop or threading.Event()
     with (
         broker.serving(settings) as broker_url,
         open_database(settings) as database,
+        exporting(metrics, database, broker_url, [settings.data_dir, *roots]),
         closing(Publisher(settings, broker_url)) as publisher,
     ):
         inboxes = [
@@ -48,7 +54,8 @@ def watch(
         ]
         for _ in _wakes([inbox.root for inbox in inboxes], how, options.recursive, stop):
             for inbox in inboxes:
-                inbox.look()
+                with WATCH_SCAN_SECONDS.time():
+                    inbox.look()
 
 
 def _wakes(

@@ -22,13 +22,15 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.orm import InstrumentedAttribute
 
 from worker.errors import HcBatchError
 from worker.failpoint import reach
 from worker.result import Result, Status
+from worker.store.batches import Kind
 from worker.store.clock import now
 from worker.store.session import Database
-from worker.store.tables import Attempt, Outcome, Scan
+from worker.store.tables import Attempt, Batch, Outcome, Scan
 from worker.store.transitions import Event, sources
 
 MAX_ATTEMPTS = 3
@@ -78,6 +80,13 @@ def claim_next(
     return _claim(database, owner, lease_s, [Scan.batch_id == batch_id], untried, limit)
 
 
+def claim_waiting(database: Database, owner: str, *, lease_s: float, limit: int) -> list[Claim]:
+    """Takes untried scans that wait for a worker, whatever message they are in."""
+    of_workers = Scan.batch_id.in_(select(Batch.id).where(Batch.kind != Kind.RUN))
+    waiting = [Scan.state == Status.QUEUED, Scan.attempts == 0, of_workers]
+    return _take(database, owner, lease_s, waiting, [Scan.published_at, Scan.id], limit)
+
+
 def _claim(
     database: Database,
     owner: str,
@@ -89,12 +98,23 @@ def _claim(
     expired = and_(Scan.state == Status.RUNNING, Scan.lease_until < now())
     free = or_(Scan.state == Status.QUEUED, expired)
     tried = Scan.attempts == 0 if untried else Scan.attempts < MAX_ATTEMPTS
-    # Locked in one order and past what others hold: two claims never wait for each other. As a CTE
-    # it runs once; PostgreSQL may run a subquery again, past the limit.
+    return _take(database, owner, lease_s, [*where, free, tried], [Scan.id], limit)
+
+
+def _take(
+    database: Database,
+    owner: str,
+    lease_s: float,
+    where: list[ColumnElement[bool]],
+    order: Sequence[InstrumentedAttribute[Any]],
+    limit: int | None,
+) -> list[Claim]:
+    # Locked past what others hold: two claims never wait for each other. As a CTE it runs once;
+    # PostgreSQL may run a subquery again, past the limit.
     chosen = (
         select(Scan.id)
-        .where(*where, free, tried)
-        .order_by(Scan.id)
+        .where(*where)
+        .order_by(*order)
         .limit(limit)
         .with_for_update(skip_locked=True)
         .cte("chosen")

@@ -66,6 +66,29 @@ class BatchSummary:
     counts: dict[Status, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Census:
+    """The whole ledger at a moment; ``codes``: why scans ended without an HC."""
+
+    counts: dict[Status, int]
+    codes: dict[str, int]
+    oldest_queued_s: float
+
+
+def census(database: Database) -> Census:
+    """What a monitor asks for, in one consistent view."""
+    refused = Scan.state.in_((Status.REJECTED, Status.FAILED))
+    codes = select(Scan.code, func.count()).where(refused).group_by(Scan.code)
+    oldest = select(func.min(Scan.queued_at), now()).where(Scan.state == Status.QUEUED)
+    with database.reading() as connection:
+        since, present = connection.execute(oldest).one()
+        return Census(
+            counts=_counts(connection, []),
+            codes={code or "": count for code, count in connection.execute(codes)},
+            oldest_queued_s=0.0 if since is None else (present - since).total_seconds(),
+        )
+
+
 def counts(database: Database, batch_id: str | None = None) -> dict[Status, int]:
     """Scans by state, of one batch or of all."""
     with database.reading() as connection:

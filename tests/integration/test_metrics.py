@@ -1,0 +1,116 @@
+"""What a real worker and a real watcher tell Prometheus."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from hcmodel.card import SHIPPED
+from worker.intake.submit import submit
+from worker.result import Status
+from worker.samples import write_series
+from worker.settings import Settings
+from worker.store.progress import wait
+from worker.store.session import Database
+
+pytestmark = pytest.mark.skipif(not SHIPPED.exists(), reason="needs the shipped weights")
+
+COMMAND = Path(sys.executable).with_name("hc-batch")
+IMAGES = 12
+LIMIT_S = 120
+
+
+@contextmanager
+def serving(environment: dict[str, str], *arguments: str) -> Iterator[int]:
+    """A command with metrics at a free port, stopped as an operator would."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    process = subprocess.Popen(
+        [COMMAND, *arguments, "--metrics-port", str(port)],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield port
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+    finally:
+        process.kill()
+
+
+def scrape(port: int) -> dict[str, float]:
+    """Name with labels to value; waits until it is served."""
+    deadline_s = time.monotonic() + LIMIT_S
+    while time.monotonic() < deadline_s:
+        with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as page:
+            return {
+                " ".join([sample.name, *sample.labels.values()]): sample.value
+                for family in text_string_to_metric_families(page.read().decode())
+                for sample in family.samples
+            }
+        time.sleep(0.1)
+    raise TimeoutError
+
+
+def test_a_worker_counts_what_its_processes_did(
+    environment: dict[str, str], settings: Settings, database: Database, tmp_path: Path
+) -> None:
+    folder = tmp_path / "images"
+    write_series(folder, IMAGES, seed=5)
+    (folder / "broken.dcm").write_bytes(b"DICM")
+    waiting = submit(settings, [folder]).batch
+    with serving(environment, "worker") as port:
+        assert wait(database, waiting, LIMIT_S).finished
+        found = scrape(port)
+    measured = found[f"hc_scans {Status.MEASURED}"] + found[f"hc_scans {Status.FLAGGED}"]
+    assert measured == IMAGES
+    assert found[f"hc_scans {Status.QUEUED}"] == found["hc_oldest_queued_seconds"] == 0
+    assert found["hc_rejected_total not-an-image"] == 1
+    assert found["hc_stage_seconds_count read"] == IMAGES + 1
+    assert found["hc_stage_seconds_count fit"] == IMAGES
+    assert found["hc_stage_seconds_count store"] == IMAGES + 1
+    assert 0 < found["hc_batch_fill_ratio_sum"] <= found["hc_batch_fill_ratio_count"]
+    assert found["hc_stage_seconds_count predict"] == found["hc_batch_fill_ratio_count"]
+    # Submitted before there was a broker: published by this worker.
+    assert found["hc_republished_total"] == IMAGES + 1
+    assert found["hc_worker_lost_total"] == 0
+    assert found["hc_redis_queue_length"] == 0
+    assert found[f"hc_disk_free_bytes {settings.data_dir}"] > 0
+
+
+def test_a_watcher_tells_what_waits(environment: dict[str, str], tmp_path: Path) -> None:
+    folder = tmp_path / "incoming"
+    write_series(folder, 2, seed=6)
+    with serving(environment, "watch", str(folder), "--interval", "0.2", "--settle", "0.2") as port:
+        while not (found := scrape(port)).get(f"hc_scans {Status.QUEUED}"):
+            time.sleep(0.2)
+    assert found["hc_watch_scan_seconds_count"] > 0
+    assert found[f"hc_disk_free_bytes {folder}"] > 0
+    assert found["hc_oldest_queued_seconds"] >= 0
+
+
+def test_a_port_in_use_is_named(environment: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ended = subprocess.run(
+            [COMMAND, "worker", "--metrics-port", port],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_S,
+            check=False,
+        )
+    assert ended.returncode == 2
+    assert "port-unusable" in ended.stderr
+    assert port in ended.stderr

@@ -1,0 +1,26 @@
+"""What the processes count and time for Prometheus; ``worker.exporter`` serves it."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Histogram
+
+STAGE_SECONDS = Histogram(
+    "hc_stage_seconds",
+    "Time per image: read, fit, store; per batch of images: predict.",
+    ["stage"],
+    buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100),
+)
+BATCH_FILL_RATIO = Histogram(
+    "hc_batch_fill_ratio",
+    "Share of the network's batch that held images.",
+    buckets=(0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1),
+)
+REPUBLISHED = Counter(
+    "hc_republished", "Scans published again: a rising count means that the broker loses."
+)
+WORKER_LOST = Counter("hc_worker_lost", "Scans taken from workers that died or fell silent.")
+WATCH_SCAN_SECONDS = Histogram(
+    "hc_watch_scan_seconds",
+    "Time for one look at a watched folder.",
+    buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100),
+)

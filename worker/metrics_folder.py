@@ -1,0 +1,25 @@
+"""Where the processes of one command put what they count, so that one of them can tell it all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+Address = tuple[str, int]
+"""Host and port."""
+
+
+@contextmanager
+def shared_metrics(address: Address | None) -> Iterator[None]:
+    """A folder for the block, and for all processes that it starts; none without an address.
+
+    Enter it before ``worker.metrics`` is imported: the library looks for the folder only then.
+    """
+    if address is None:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="hc-metrics-") as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        yield
