@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +34,12 @@ BATCH_SIZE_GPU = 32
 Network = Callable[..., tf.Tensor]
 """From images ``(B, H, W, 1)`` and ``training`` to probabilities of the same shape."""
 
+logger = logging.getLogger(__name__)
+
+
+class OutOfMemory(Exception):
+    """Not even half a batch fits into the memory that the network runs in."""
+
 
 class Engine:
     """A network in memory, ready to predict batches of one fixed size.
@@ -53,8 +60,9 @@ class Engine:
             network_model = keras.saving.load_model(weights, compile=False)
         except (ValueError, OSError) as error:
             raise WeightsError(f"{weights.name} cannot be loaded: {error}") from error
-        ask = _with_mirror(network_model) if thorough else network_model
-        self._predict = _frozen(ask, (self.batch_size, *self._shape, 1))
+        self._ask: Network = _with_mirror(network_model) if thorough else network_model
+        self._predict = self._for_batches()
+        self._halved = False
 
     @property
     def model(self) -> str:
@@ -71,17 +79,36 @@ class Engine:
         return prepare(pixels, self._shape, keep_aspect=self.card.network.keep_aspect)
 
     def predict(self, batch: list[Prepared]) -> NDArray[np.float32]:
-        """``(B, H, W)`` probability of "head" for up to ``batch_size`` images.
+        """``(B, H, W)`` probability of "head", ``batch_size`` images at a time.
 
-        A smaller batch is padded: one fixed shape is traced once.
+        A smaller batch is padded: one fixed shape is traced once. Where memory does not hold a
+        batch, they are halved for good, but once only; then it raises ``OutOfMemory``.
         """
-        if len(batch) > self.batch_size:
-            raise ValueError(f"{len(batch)} images are more than a batch of {self.batch_size}")
-        pixels = np.zeros((self.batch_size, *self._shape), np.uint8)
-        for index, prepared in enumerate(batch):
-            pixels[index] = prepared.pixels
-        (maps,) = self._predict(tf.constant(to_tensor(pixels)))
-        return np.asarray(maps.numpy()[: len(batch), ..., 0], np.float32)
+        try:
+            return self._maps(batch)
+        except tf.errors.ResourceExhaustedError as error:
+            if self._halved or self.batch_size == 1:
+                raise OutOfMemory(f"at {self.batch_size} images at once") from error
+        self._halved = True
+        self.batch_size //= 2
+        logger.warning("out of memory: %d images at once from now on", self.batch_size)
+        self._predict = self._for_batches()
+        return self.predict(batch)
+
+    def _for_batches(self) -> Callable[[tf.Tensor], list[tf.Tensor]]:
+        return _frozen(self._ask, (self.batch_size, *self._shape, 1))
+
+    def _maps(self, batch: list[Prepared]) -> NDArray[np.float32]:
+        size = self.batch_size
+        found = np.empty((len(batch), *self._shape), np.float32)
+        for start in range(0, len(batch), size):
+            part = batch[start : start + size]
+            pixels = np.zeros((size, *self._shape), np.uint8)
+            for index, prepared in enumerate(part):
+                pixels[index] = prepared.pixels
+            (maps,) = self._predict(tf.constant(to_tensor(pixels)))
+            found[start : start + size] = maps.numpy()[: len(part), ..., 0]
+        return found
 
 
 def _with_mirror(model: Network) -> Network:

@@ -302,6 +302,15 @@ class TimeLimit(ScanFailed):
     code = "time-limit"
 
 
+class GpuOutOfMemory(ScanFailed):
+    """The GPU has not enough memory for the network.
+
+    End what else runs on it, or use one with more memory, then requeue the batch.
+    """
+
+    code = "gpu-out-of-memory"
+
+
 class DecodeTimeout(ScanFailed):
     """Reading the file took too long.
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 from hcmodel.card import Card, WeightsError, verify
 from hcmodel.geometry import Spacing
 from hcmodel.measurement import Measurement, measure_head
-from worker.errors import HcBatchError, ModelMismatch
+from worker.errors import GpuOutOfMemory, HcBatchError, ModelMismatch
 from worker.metrics import BATCH_FILL_RATIO, STAGE_SECONDS
 from worker.reading.isolated import ReaderPool
 from worker.result import Result, Status
@@ -157,12 +157,20 @@ class Instrument:
         return pending
 
     def _flush(self, waiting: list[_Pending]) -> Iterator[tuple[ScanRequest, Result]]:
+        from hcmodel.engine import OutOfMemory
+
         views = [(pending, view) for pending in waiting for view in pending.views]
-        for start in range(0, len(views), self.batch_size):
-            batch = views[start : start + self.batch_size]
-            with _PREDICT.time():
-                maps = self._engine.predict([view.prepared for _, view in batch])
-            BATCH_FILL_RATIO.observe(len(batch) / self.batch_size)
+        size = self.batch_size
+        for start in range(0, len(views), size):
+            batch = views[start : start + size]
+            try:
+                with _PREDICT.time():
+                    maps = self._engine.predict([view.prepared for _, view in batch])
+            except OutOfMemory as error:
+                for pending, _ in batch:
+                    pending.result = refusal(GpuOutOfMemory(str(error)), self.model)
+                continue
+            BATCH_FILL_RATIO.observe(len(batch) / size)
             for (pending, view), probability in zip(batch, maps, strict=True):
                 with _FIT.time():
                     head = measure_head(
