@@ -35,6 +35,8 @@ FAILPOINTS = (
     "reading",
     "before-commit",
     "before-ack",
+    "between-moves",
+    "after-move",
 )
 
 Value = TypeVar("Value")

