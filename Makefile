@@ -2,7 +2,7 @@
 PYTHON ?= python3
 STAMP := .venv/.installed
 
-.PHONY: venv demo test fuzz chaos lint bench clean
+.PHONY: venv demo test fuzz chaos recovery lint bench clean
 
 venv: $(STAMP)
 
@@ -25,6 +25,10 @@ fuzz: venv
 # A fault every few seconds; CHAOS_S=60 shortens, CHAOS_SEED=N repeats the order of faults.
 chaos: venv
 	.venv/bin/python tests/faults/chaos.py
+
+# Seconds until work goes on after each fault, with the default settings.
+recovery: venv
+	.venv/bin/python tests/faults/recovery.py
 
 lint: venv
 	.venv/bin/ruff check .

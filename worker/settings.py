@@ -60,7 +60,7 @@ class Settings:
     data_roots: Roots = field(default_factory=Roots)
     ga_formula: str = HADLOCK_1984
     chunk_size: int = 32
-    lease_s: float = 60.0
+    lease_s: float = 45.0
     reconcile_s: float = 10.0
     chunk_limit_s: float = 240.0
     visibility_timeout_s: float = 600.0
@@ -82,7 +82,7 @@ class Settings:
             data_roots=_read(env, "HC_DATA_ROOTS", _roots, Roots()),
             ga_formula=_read(env, "HC_GA_FORMULA", _one_of(*FORMULAS), HADLOCK_1984),
             chunk_size=_read(env, "HC_CHUNK_SIZE", _count(1, 1000), 32),
-            lease_s=_read(env, "HC_LEASE_S", _seconds(1, 86400), 60.0),
+            lease_s=_read(env, "HC_LEASE_S", _seconds(1, 86400), 45.0),
             reconcile_s=_read(env, "HC_RECONCILE_S", _seconds(0.1, 3600), 10.0),
             chunk_limit_s=_read(env, "HC_CHUNK_LIMIT_S", _seconds(1, 86400), 240.0),
             visibility_timeout_s=_read(
