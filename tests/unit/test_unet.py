@@ -38,5 +38,5 @@ def test_output_covers_the_input_in_probabilities(stride: int) -> None:
 
 def test_side_outputs_are_coarser_and_fall_away() -> None:
     shapes = get_unet(HC18.network, side_outputs=2).output_shape
-    assert shapes == [(None, 192, 288, 1), (None, 48, 72, 1), (None, 24, 36, 1)]
-    assert get_unet(HC18.network).output_shape == (None, 192, 288, 1)
+    assert shapes == [(None, 256, 384, 1), (None, 64, 96, 1), (None, 32, 48, 1)]
+    assert get_unet(HC18.network).output_shape == (None, 256, 384, 1)
