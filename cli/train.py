@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -36,8 +35,10 @@ from worker.errors import TrainingDataUnusable
     show_default=True,
     help=f"Which of {FOLDS} parts, divided by exam, is held out for validation.",
 )
-@click.option("--all-images", is_flag=True, help="Hold nothing out; figures must come from folds.")
-@click.option("--epochs", type=click.IntRange(min=1), help="Instead of the recipe's number.")
+@click.option(
+    "--all-images", is_flag=True, help="Hold nothing out, in as many steps as a fold takes."
+)
+@click.option("--epochs", type=click.IntRange(min=1), help="At most so many, of each part.")
 def command(
     folder: Path, recipe: str, target: Path | None, fold: int, all_images: bool, epochs: int | None
 ) -> None:
@@ -57,7 +58,11 @@ def command(
     # Keras takes 4 to 5 s to import: only training pays for it.
     from hcmodel.training.train import train as train_network
 
-    chosen = replace(RECIPES[recipe], epochs=epochs) if epochs else RECIPES[recipe]
+    chosen = RECIPES[recipe]
+    if epochs is not None:
+        chosen = chosen.with_epochs(lambda most: min(most, epochs))
+    elif all_images:
+        chosen = chosen.with_epochs(lambda of_fold: round(of_fold * (1 - 1 / FOLDS)))
     try:
         weights = train_network(training, validation, chosen, target)
     except TrainingDataError as error:

@@ -26,7 +26,8 @@ Augment = Callable[[Sample, np.random.Generator], Sample]
 class Recipe:
     """All that decides a training besides its data.
 
-    ``late_augment`` takes over from ``augment`` in the last ``late_epochs``.
+    ``late_augment`` takes over from ``augment`` in the last ``late_epochs``. ``first`` is trained
+    before, in a folder of its own, and this one goes on from its weights.
     """
 
     name: str
@@ -42,6 +43,12 @@ class Recipe:
     late_augment: Augment | None = None
     late_epochs: int = 0
     bfloat16: bool = False
+    first: Recipe | None = None
+
+    def with_epochs(self, change: Callable[[int], int]) -> Recipe:
+        """The same with other numbers of epochs, also of what comes first."""
+        first = None if self.first is None else self.first.with_epochs(change)
+        return replace(self, epochs=change(self.epochs), first=first)
 
 
 NOTEBOOK = Recipe(
@@ -56,8 +63,8 @@ NEAR = Scanners(view=0.15, look=0.05)
 VARIED = Scanners(view=0.35, look=0.1, other=0.1)
 FAR = Scanners(view=OTHER_VIEW, look=OTHER_LOOK)
 
-HC18 = Recipe(
-    name="hc18",
+COARSE = Recipe(
+    name="hc18-coarse",
     network=UNetConfig(
         input_height=192, input_width=288, width=16, depth=4, stem_stride=2, keep_aspect=True
     ),
@@ -74,28 +81,40 @@ HC18 = Recipe(
     bfloat16=True,
 )
 
+HC18 = replace(
+    COARSE,
+    name="hc18",
+    network=replace(COARSE.network, input_height=256, input_width=384),
+    epochs=12,
+    learning_rate=8e-4,
+    late_epochs=4,
+    first=COARSE,
+)
+"""Most epochs on a coarse raster, where they are cheap; the last ones on a finer one."""
+
 SMALL = replace(
-    HC18,
+    COARSE,
     name="small",
-    network=replace(HC18.network, input_height=128, input_width=192),
+    network=replace(COARSE.network, input_height=128, input_width=192),
     epochs=20,
     late_epochs=3,
 )
-"""``HC18`` on a coarser raster for fewer epochs: cheap enough to vary one choice at a time."""
+"""``COARSE`` on a coarser raster for fewer epochs: cheap enough to vary one choice at a time."""
 
 ABLATIONS = (
-    replace(HC18, name="hc18-near", epochs=45, augment=NEAR),
+    COARSE,
+    replace(COARSE, name="hc18-near", epochs=45, augment=NEAR),
     replace(
-        HC18,
+        COARSE,
         name="hc18-negatives",
         epochs=45,
         augment=Scanners(view=0.25, look=0.15, other=0.3, phantoms=0.05, negatives=0.06),
         late_augment=Scanners(view=0.2, look=0.1, other=0.1, phantoms=0.02, negatives=0.04),
     ),
     replace(
-        HC18,
+        COARSE,
         name="hc18-far",
-        network=replace(HC18.network, input_height=256, input_width=384),
+        network=HC18.network,
         epochs=45,
         batch_size=8,
         ema_momentum=0.995,
