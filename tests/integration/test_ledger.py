@@ -29,6 +29,7 @@ from worker.store.claims import (
     MAX_ATTEMPTS,
     claim,
     claim_next,
+    claim_waiting,
     find_measured,
     finish,
     give_back,
@@ -210,6 +211,16 @@ def test_a_batch_of_run_is_claimed_by_batch_and_never_published(database: Databa
     first = claim_next(database, batch, "host:1:a", lease_s=LEASE_S, limit=2, untried=True)
     rest = claim_next(database, batch, "host:1:a", lease_s=LEASE_S, limit=9, untried=True)
     assert [len(first), len(rest)] == [2, 3]
+
+
+def test_what_waits_is_claimed_whatever_message_it_is_in(database: Database) -> None:
+    submit(database, 2, Kind.RUN)
+    tried, *waiting = submit(database, 4, key="other")
+    claim(database, [tried], "host:1:a", lease_s=LEASE_S)
+    give_back(database, "host:1:a", CrashedWorker())
+    first = claim_waiting(database, "host:1:b", lease_s=LEASE_S, limit=2)
+    rest = claim_waiting(database, "host:1:b", lease_s=LEASE_S, limit=9)
+    assert [each.scan_id for each in first + rest] == waiting
 
 
 def test_lost_messages_are_found(database: Database) -> None:

@@ -27,6 +27,7 @@ pytestmark = pytest.mark.skipif(not SHIPPED.exists(), reason="needs the shipped 
 
 COMMAND = Path(sys.executable).with_name("hc-batch")
 IMAGES = 12
+BATCH = 8  # of the network, on a processor
 LIMIT_S = 120
 
 
@@ -70,6 +71,7 @@ def test_a_worker_counts_what_its_processes_did(
     write_series(folder, IMAGES, seed=5)
     (folder / "broken.dcm").write_bytes(b"DICM")
     waiting = submit(settings, [folder]).batch
+    environment |= {"HC_CHUNK_SIZE": "2"}
     with serving(environment, "worker") as port:
         assert wait(database, waiting, LIMIT_S).finished
         found = scrape(port)
@@ -80,7 +82,9 @@ def test_a_worker_counts_what_its_processes_did(
     assert found["hc_stage_seconds_count read"] == IMAGES + 1
     assert found["hc_stage_seconds_count fit"] == IMAGES
     assert found["hc_stage_seconds_count store"] == IMAGES + 1
-    assert 0 < found["hc_batch_fill_ratio_sum"] <= found["hc_batch_fill_ratio_count"]
+    # Chunks of two, and yet full batches: the ledger had more.
+    assert found["hc_batch_fill_ratio_count"] == -(-IMAGES // BATCH)
+    assert found["hc_batch_fill_ratio_sum"] == IMAGES / BATCH
     assert found["hc_stage_seconds_count predict"] == found["hc_batch_fill_ratio_count"]
     # Submitted before there was a broker: published by this worker.
     assert found["hc_republished_total"] == IMAGES + 1
