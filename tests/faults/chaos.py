@@ -52,6 +52,7 @@ class Chaos:
                 [
                     self.flushall,
                     self.kill_redis,
+                    self.freeze_redis,
                     self.restart_postgresql,
                     self.kill_pool_child,
                     self.kill_worker,
@@ -84,6 +85,9 @@ class Chaos:
         self.plant.redis.kill()
         time.sleep(self.random.uniform(0, 3))
         self.plant.redis.start()
+
+    def freeze_redis(self) -> None:
+        self.plant.redis.freeze(self.random.uniform(1, 5))
 
     def restart_postgresql(self) -> None:
         self.postgresql.stop()
