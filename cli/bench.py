@@ -41,10 +41,10 @@ def _measure(images: int) -> None:
         speeds = []
         for speed in bench(Path(folder), images):
             speeds.append(speed)
-            out.print(f"{speed.what:20} {speed.images_per_s:8.1f} images/s  {speed.note}")
+            out.print(f"{speed.what:22} {speed.images_per_s:8.1f} images/s  {speed.note}")
     slowest = speeds[-1].images_per_s
     for speed in speeds[:-1]:
-        out.print(f"{speed.what:20} {speed.images_per_s / slowest:8.1f} x the notebook's way")
+        out.print(f"{speed.what:22} {speed.images_per_s / slowest:8.1f} x the notebook's way")
 
 
 @command.command()

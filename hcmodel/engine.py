@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,8 @@ with stderr_silenced():
 
 from hcmodel.card import Card, WeightsError, verify
 from hcmodel.doubt import Doubt
-from hcmodel.preprocess import Prepared, prepare, to_tensor
+from hcmodel.geometry import Ellipse
+from hcmodel.preprocess import Prepared, around, prepare, to_tensor, whole_image
 
 BATCH_SIZE_CPU = 8
 BATCH_SIZE_GPU = 32
@@ -74,11 +75,17 @@ class Engine:
         """What tells how far a measurement may be off, where the card has it."""
         return self.card.doubt
 
-    def prepare(self, pixels: NDArray[np.uint8]) -> Prepared:
-        """``(rows, columns)`` uint8 grey to the network's raster."""
-        return prepare(pixels, self._shape, keep_aspect=self.card.network.keep_aspect)
+    def prepare(self, pixels: NDArray[np.uint8], head: Ellipse | None = None) -> Prepared:
+        """``(rows, columns)`` uint8 grey on the network's raster: whole, or a head from near."""
+        shape = (pixels.shape[0], pixels.shape[1])
+        if head is None:
+            keep_aspect = self.card.network.keep_aspect
+            return prepare(
+                pixels, whole_image(shape, self._shape, keep_aspect=keep_aspect), self._shape
+            )
+        return prepare(pixels, around(head, self._shape), self._shape)
 
-    def predict(self, batch: list[Prepared]) -> NDArray[np.float32]:
+    def predict(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
         """``(B, H, W)`` probability of "head", ``batch_size`` images at a time.
 
         A smaller batch is padded: one fixed shape is traced once. Where memory does not hold a
@@ -96,9 +103,9 @@ class Engine:
         return self.predict(batch)
 
     def _for_batches(self) -> Callable[[tf.Tensor], list[tf.Tensor]]:
-        return _frozen(self._ask, (self.batch_size, *self._shape, 1))
+        return frozen(self._ask, (self.batch_size, *self._shape, 1))
 
-    def _maps(self, batch: list[Prepared]) -> NDArray[np.float32]:
+    def _maps(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
         size = self.batch_size
         found = np.empty((len(batch), *self._shape), np.float32)
         for start in range(0, len(batch), size):
@@ -119,7 +126,7 @@ def _with_mirror(model: Network) -> Network:
     return mean
 
 
-def _frozen(model: Network, shape: tuple[int, ...]) -> Callable[[tf.Tensor], list[tf.Tensor]]:
+def frozen(model: Network, shape: tuple[int, ...]) -> Callable[[tf.Tensor], list[tf.Tensor]]:
     """The network as a graph of constants.
 
     With constants TensorFlow folds batch normalisation and ReLU into the convolutions, which
@@ -129,7 +136,7 @@ def _frozen(model: Network, shape: tuple[int, ...]) -> Callable[[tf.Tensor], lis
         lambda images: model(images, training=False),
         input_signature=[tf.TensorSpec(shape, tf.float32)],
     )
-    frozen: Callable[[tf.Tensor], list[tf.Tensor]] = convert_variables_to_constants_v2(
+    constant: Callable[[tf.Tensor], list[tf.Tensor]] = convert_variables_to_constants_v2(
         traced.get_concrete_function()
     )
-    return frozen
+    return constant

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import contourpy
@@ -9,11 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hcmodel.geometry import Ellipse, FloatArray
+from hcmodel.geometry import Ellipse, FloatArray, perimeter
 from hcmodel.preprocess import Prepared
 
-LEVEL = 0.45
-"""Where the level line leaves no bias of HC, on average over the folds (docs/experiments.md)."""
+LEVEL = 0.5
 MIN_POINTS = 20
 MIN_AREA_SHARE = 0.004
 """Of the raster; the smallest head of HC18 covers 1.3 %."""
@@ -43,6 +43,28 @@ class HeadFit:
     main_share: float
     agreement: float
     sharpness: float
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A head as it was fitted in the whole image, and from near by a network that looks twice."""
+
+    whole: HeadFit
+    near: HeadFit | None = None
+
+    @property
+    def last(self) -> HeadFit:
+        """The fit that counts."""
+        return self.near or self.whole
+
+    @property
+    def disagreement(self) -> float:
+        """Absolute logarithm of the ratio of the two looks' circumferences."""
+        first, last = (
+            perimeter(fit.ellipse.semi_axis_a_px, fit.ellipse.semi_axis_b_px)
+            for fit in (self.whole, self.last)
+        )
+        return abs(math.log(last / first))
 
 
 def fit_head(probability: NDArray[np.float32], prepared: Prepared) -> HeadFit | None:
@@ -121,9 +143,12 @@ def _area_px(line: FloatArray) -> float:
 
 
 def _at_border(points_px: FloatArray, prepared: Prepared) -> NDArray[np.bool_]:
+    """Points where the image ends, or what the raster shows of it."""
     rows, columns = prepared.original_shape
     corners = _apply(prepared.to_network, np.array([[-0.5, -0.5], [columns - 0.5, rows - 0.5]]))
-    low, high = corners[0] + BORDER_PX, corners[1] - BORDER_PX
+    height, width = prepared.pixels.shape
+    low = np.maximum(corners[0], -0.5) + BORDER_PX
+    high = np.minimum(corners[1], [width - 0.5, height - 0.5]) - BORDER_PX
     return np.asarray(((points_px < low) | (points_px > high)).any(axis=1))
 
 

@@ -8,6 +8,8 @@ from collections.abc import Callable
 HADLOCK_1984 = "hadlock-1984"
 INTERGROWTH_2016 = "intergrowth-2016"
 
+EARLY, MIDDLE, LATE = "below 14 weeks", "14-28 weeks", "above 28 weeks"
+
 HADLOCK_VALID_MM = (68.0, 360.0)
 
 
@@ -37,9 +39,9 @@ FORMULAS: dict[str, Callable[[float], float | None]] = {
 
 
 def trimester(hc_mm: float) -> str:
-    """``below 14``, ``14-28`` or ``above 28`` weeks, by Hadlock's curve without its limits."""
+    """``EARLY``, ``MIDDLE`` or ``LATE``, by Hadlock's curve without its limits."""
     hc_cm = hc_mm / 10
     weeks = 8.96 + 0.540 * hc_cm + 0.0003 * hc_cm**3
     if weeks < 14:
-        return "below 14 weeks"
-    return "14-28 weeks" if weeks <= 28 else "above 28 weeks"
+        return EARLY
+    return MIDDLE if weeks <= 28 else LATE

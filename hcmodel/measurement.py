@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from hcmodel.doubt import Doubt
-from hcmodel.fit import fit_head
+from hcmodel.fit import Head
 from hcmodel.geometry import Ellipse, Spacing
-from hcmodel.preprocess import Prepared
-from hcmodel.quality import confidence, is_head, judge, signals_of
+from hcmodel.quality import confidence, judge, signals_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,31 +28,24 @@ class Measurement:
     flags: tuple[str, ...]
 
 
-def measure_head(
-    probability: NDArray[np.float32],
-    prepared: Prepared,
-    spacing: Spacing | None,
-    doubt: Doubt | None,
-) -> Measurement | None:
-    """The head in a ``(H, W)`` probability map, or ``None`` where there is none."""
-    fit = fit_head(probability, prepared)
-    if fit is None or not is_head(fit):
-        return None
+def measure_head(head: Head, spacing: Spacing | None, doubt: Doubt | None) -> Measurement:
+    """A head in millimetres, judged."""
+    ellipse = head.last.ellipse
     hc_mm = bpd_mm = ofd_mm = low_mm = high_mm = None
     if spacing is not None:
-        major_mm, minor_mm = fit.ellipse.semi_axes_mm(spacing)
-        hc_mm = fit.ellipse.circumference_mm(spacing)
+        major_mm, minor_mm = ellipse.semi_axes_mm(spacing)
+        hc_mm = ellipse.circumference_mm(spacing)
         ofd_mm, bpd_mm = 2 * major_mm, 2 * minor_mm
         if doubt is not None:
-            half_mm = doubt.half_width_mm(signals_of(fit, hc_mm))
+            half_mm = doubt.half_width_mm(signals_of(head, hc_mm))
             low_mm, high_mm = hc_mm - half_mm, hc_mm + half_mm
     return Measurement(
-        ellipse=fit.ellipse,
+        ellipse=ellipse,
         hc_mm=hc_mm,
         hc_low_mm=low_mm,
         hc_high_mm=high_mm,
         bpd_mm=bpd_mm,
         ofd_mm=ofd_mm,
-        confidence=confidence(fit, hc_mm, doubt),
-        flags=judge(fit, hc_mm, doubt),
+        confidence=confidence(head, hc_mm, doubt),
+        flags=judge(head, hc_mm, doubt),
     )

@@ -8,7 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hcmodel.geometry import FloatArray
+from hcmodel.geometry import Ellipse, FloatArray
+
+FILL_WIDTH, FILL_HEIGHT = 0.72, 0.78
+"""Of the raster: what a head's bounding box fills, whichever comes first, seen from near."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +20,17 @@ class Prepared:
 
     ``pixels``: ``(H, W)`` uint8 of the network's size, black where the image does not reach.
     ``to_network``: 2x3 affine map from original pixel centres to network pixel centres.
-    ``original_shape``: rows and columns of the original.
+    ``original``: the image itself, ``(rows, columns)`` uint8.
     """
 
     pixels: NDArray[np.uint8]
     to_network: FloatArray
-    original_shape: tuple[int, int]
+    original: NDArray[np.uint8]
+
+    @property
+    def original_shape(self) -> tuple[int, int]:
+        """Rows and columns of the original."""
+        return self.original.shape[0], self.original.shape[1]
 
     @property
     def to_original(self) -> FloatArray:
@@ -32,41 +40,55 @@ class Prepared:
 
 
 def prepare(
-    pixels: NDArray[np.uint8], network_shape: tuple[int, int], *, keep_aspect: bool
+    pixels: NDArray[np.uint8], to_network: FloatArray, network_shape: tuple[int, int]
 ) -> Prepared:
-    """Resize ``(rows, columns)`` uint8 grey to ``network_shape``.
+    """``(rows, columns)`` uint8 grey, seen through a 2x3 affine map to the network's raster.
 
-    With ``keep_aspect`` the image is centred and black fills the rest; else it is squashed.
-    Each axis has a scale of its own in ``to_network``, because sizes are rounded to pixels.
+    Axes that shrink are averaged by area first, so that nothing aliases; then one cubic
+    interpolation does the rest. Training sees images through the same function.
     """
     rows, columns = pixels.shape
+    along_x, along_y = np.minimum(1, np.linalg.norm(to_network[:, :2], axis=0))
+    width, height = max(1, round(columns * along_x)), max(1, round(rows * along_y))
+    shrunk = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
+    step_x, step_y = columns / width, rows / height
+    back = np.array([[step_x, 0, (step_x - 1) / 2], [0, step_y, (step_y - 1) / 2]])
+    size = (network_shape[1], network_shape[0])
+    seen = cv2.warpAffine(shrunk, chained(to_network, back), size, flags=cv2.INTER_CUBIC)
+    return Prepared(np.asarray(seen, np.uint8), to_network, pixels)
+
+
+def whole_image(
+    original_shape: tuple[int, int], network_shape: tuple[int, int], *, keep_aspect: bool
+) -> FloatArray:
+    """2x3 affine map that shows all of an image.
+
+    With ``keep_aspect`` it is centred and black fills the rest; else it is squashed. Each axis has
+    a scale of its own, because sizes are rounded to pixels.
+    """
+    rows, columns = original_shape
     height, width = network_shape
     if keep_aspect:
         scale = min(height / rows, width / columns)
         height, width = max(1, round(rows * scale)), max(1, round(columns * scale))
-    resized = _resized(pixels, height, width)
-    canvas = np.zeros(network_shape, np.uint8)
     top, left = (network_shape[0] - height) // 2, (network_shape[1] - width) // 2
-    canvas[top : top + height, left : left + width] = resized
     scale_x, scale_y = width / columns, height / rows
-    to_network = np.array(
-        [
-            [scale_x, 0, (scale_x - 1) / 2 + left],
-            [0, scale_y, (scale_y - 1) / 2 + top],
-        ]
-    )
-    return Prepared(canvas, to_network, (rows, columns))
+    return np.array([[scale_x, 0, (scale_x - 1) / 2 + left], [0, scale_y, (scale_y - 1) / 2 + top]])
 
 
-def _resized(pixels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """Area average where an axis shrinks, linear where it grows.
+def around(head: Ellipse, network_shape: tuple[int, int]) -> FloatArray:
+    """2x3 affine map that shows a head in the middle, at the same size whatever it had."""
+    left, top, right, bottom = head.bounding_box_px()
+    height, width = network_shape
+    scale = min(FILL_WIDTH * width / (right - left), FILL_HEIGHT * height / (bottom - top))
+    middle = np.array([width - 1, height - 1]) / 2
+    return np.column_stack([scale * np.eye(2), middle - scale * head.center_px])
 
-    OpenCV's area average shifts the image by a pixel when one axis shrinks and the other grows.
-    """
-    rows, columns = pixels.shape
-    smaller = (min(width, columns), min(height, rows))
-    shrunk = cv2.resize(pixels, smaller, interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+def chained(second: FloatArray, first: FloatArray) -> FloatArray:
+    """The 2x3 affine map that does ``first`` and then ``second``."""
+    moved = second[:, :2] @ first[:, 2] + second[:, 2]
+    return np.column_stack([second[:, :2] @ first[:, :2], moved])
 
 
 def to_tensor(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

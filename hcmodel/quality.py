@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 from hcmodel.doubt import Doubt
-from hcmodel.fit import HeadFit
+from hcmodel.fit import Head, HeadFit
 
 CUT_BY_BORDER = "cut-by-border"
 FRAGMENTED_MASK = "fragmented-mask"
@@ -35,13 +35,14 @@ def support(fit: HeadFit) -> float:
     return fit.agreement * max(0.0, 1 - 4 * fit.residual) * math.sqrt(fit.sharpness)
 
 
-def is_head(fit: HeadFit) -> bool:
+def is_convincing(fit: HeadFit) -> bool:
     """Whether what was segmented may be called a head at all."""
     return support(fit) >= MIN_SUPPORT
 
 
-def signals_of(fit: HeadFit, hc_mm: float | None) -> tuple[float | None, ...]:
+def signals_of(head: Head, hc_mm: float | None) -> tuple[float | None, ...]:
     """What the doubt of a head is read from; logarithms, since errors grow by factors."""
+    fit = head.last
     return (
         math.log(fit.residual + _LEAST),
         math.log(1 - fit.agreement + _LEAST),
@@ -50,22 +51,24 @@ def signals_of(fit: HeadFit, hc_mm: float | None) -> tuple[float | None, ...]:
         1 - fit.main_share,
         fit.ellipse.semi_axis_b_px / fit.ellipse.semi_axis_a_px,
         None if hc_mm is None else math.log(hc_mm),
+        math.log(head.disagreement + _LEAST),
     )
 
 
-def confidence(fit: HeadFit, hc_mm: float | None, doubt: Doubt | None) -> float:
+def confidence(head: Head, hc_mm: float | None, doubt: Doubt | None) -> float:
     """Probability that HC is off by at most 3 mm; the support where there is no doubt to ask."""
-    return support(fit) if doubt is None else doubt.confidence(signals_of(fit, hc_mm))
+    return support(head.last) if doubt is None else doubt.confidence(signals_of(head, hc_mm))
 
 
-def judge(fit: HeadFit, hc_mm: float | None, doubt: Doubt | None) -> tuple[str, ...]:
+def judge(head: Head, hc_mm: float | None, doubt: Doubt | None) -> tuple[str, ...]:
     """Reasons to look at a head's measurement, none for a trusted one."""
+    fit = head.last
     least = TRUSTED_SUPPORT if doubt is None else doubt.min_confidence
     reasons = {
         CUT_BY_BORDER: fit.border_share > MAX_BORDER_SHARE,
         FRAGMENTED_MASK: fit.main_share < MIN_MAIN_SHARE,
         IMPLAUSIBLE_HC: hc_mm is not None and not HC_RANGE_MM[0] <= hc_mm <= HC_RANGE_MM[1],
         IMPLAUSIBLE_SHAPE: fit.ellipse.semi_axis_b_px < MIN_AXIS_RATIO * fit.ellipse.semi_axis_a_px,
-        LOW_CONFIDENCE: confidence(fit, hc_mm, doubt) < least,
+        LOW_CONFIDENCE: confidence(head, hc_mm, doubt) < least,
     }
     return tuple(flag for flag, holds in reasons.items() if holds)

@@ -1,6 +1,6 @@
 """The U-Net, whole: one block and one network, by the configuration in ``unet_config``.
 
-Shapes in comments are ``B H W C`` for the shipped configuration, 256x384 with a stem of stride 2.
+Shapes in comments are ``B H W C`` for the shipped configuration, 160x224 with a stem of stride 2.
 """
 
 from __future__ import annotations

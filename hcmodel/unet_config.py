@@ -12,6 +12,8 @@ class UNetConfig:
     ``stem_stride`` 1 is the plain U-Net of the notebook; 2 halves the raster with one strided
     convolution before the first block and doubles it again in the last layer, which costs
     little accuracy and spares the first, most costly convolutions three quarters of their pixels.
+    With ``second_look`` the network was trained to see heads from near as well, and measures them
+    there.
     """
 
     input_height: int = 256
@@ -21,3 +23,4 @@ class UNetConfig:
     dropout: float = 0.0
     stem_stride: int = 1
     keep_aspect: bool = False
+    second_look: bool = False

@@ -41,13 +41,18 @@ class Speed:
 def bench(folder: Path, images: int) -> Iterator[Speed]:
     """Measures each part with ``images`` files in ``folder``; yields lines as they are known."""
     # Keras takes seconds to import: only those who measure pay for it.
-    from hcmodel.speed import network_images_per_s, notebook_images_per_s
+    from hcmodel.speed import (
+        network_images_per_s,
+        notebook_images_per_s,
+        notebook_network_images_per_s,
+    )
 
     files = write_series(folder / "files", images, seed=1)
     yield Speed("decoding alone", _rate(images, lambda: [read(path, 0, None) for path in files]))
     by_batch = network_images_per_s(SHIPPED)
     best = max(by_batch, key=lambda size: by_batch[size])
     yield Speed("network alone", by_batch[best], f"batches of {best}")
+    yield Speed("the notebook's network", notebook_network_images_per_s(best), "run the same way")
     yield Speed("run, file to row", run_images_per_s(folder, files))
     yield Speed("submit to row", submit_images_per_s(folder, images), "through Redis, one worker")
     yield Speed("the notebook's way", notebook_images_per_s(), "one model.predict per image")

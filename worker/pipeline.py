@@ -31,8 +31,7 @@ if TYPE_CHECKING:
 READER_PROCESSES = 2
 
 _READ = STAGE_SECONDS.labels("read")
-_PREDICT = STAGE_SECONDS.labels("predict")
-_FIT = STAGE_SECONDS.labels("fit")
+_FIND = STAGE_SECONDS.labels("find")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,26 +157,24 @@ class Instrument:
 
     def _flush(self, waiting: list[_Pending]) -> Iterator[tuple[ScanRequest, Result]]:
         from hcmodel.engine import OutOfMemory
+        from hcmodel.looks import find_heads
 
         views = [(pending, view) for pending in waiting for view in pending.views]
         size = self.batch_size
         for start in range(0, len(views), size):
             batch = views[start : start + size]
             try:
-                with _PREDICT.time():
-                    maps = self._engine.predict([view.prepared for _, view in batch])
+                with _FIND.time():
+                    heads = find_heads([view.prepared for _, view in batch], self._engine)
             except OutOfMemory as error:
                 for pending, _ in batch:
                     pending.result = refusal(GpuOutOfMemory(str(error)), self.model)
                 continue
             BATCH_FILL_RATIO.observe(len(batch) / size)
-            for (pending, view), probability in zip(batch, maps, strict=True):
-                with _FIT.time():
-                    head = measure_head(
-                        probability, view.prepared, view.region.spacing, self._engine.doubt
-                    )
+            for (pending, view), head in zip(batch, heads, strict=True):
                 if head is not None:
-                    pending.heads.append((view.region, _in_raster(head, view.region)))
+                    measured = measure_head(head, view.region.spacing, self._engine.doubt)
+                    pending.heads.append((view.region, _in_raster(measured, view.region)))
         for pending in waiting:
             yield pending.request, pending.result or self._verdict(pending)
 

@@ -1,7 +1,8 @@
 """Makes other images out of the training images: other scanners, other views, no head at all.
 
-All work on the network's raster, in uint8 grey, with the truth as an ellipse that moves along.
-Every sample is drawn from its own generator, so a resumed training sees the same stream.
+An image is brought to the network's raster in one step, varied view and all, through the function
+that measuring uses; its truth is an ellipse that moves along. Every sample is drawn from its own
+generator, so a resumed training sees the same stream.
 """
 
 from __future__ import annotations
@@ -15,21 +16,34 @@ from numpy.typing import NDArray
 
 from hcmodel.geometry import Ellipse, FloatArray
 from hcmodel.phantom import draw_phantom, random_head, smooth_noise
+from hcmodel.preprocess import around, chained, prepare
 
 GreyImage = NDArray[np.uint8]
 FloatImage = NDArray[np.float32]
 Sample = tuple[GreyImage, Ellipse | None]
+"""``(rows, columns)`` uint8 and the outline of its head in px, ``None`` without a head."""
+Raster = tuple[int, int]
 
 OTHER_VIEW = 0.8
 OTHER_LOOK = 0.6
+LEAST_NEAR_VIEW = 0.5
+"""From near, size and place must not tell the answer: they come from a first look that errs."""
 
 
-def flip_left_right(sample: Sample, rng: np.random.Generator) -> Sample:
+def shown(sample: Sample, to_network: FloatArray, raster: Raster) -> Sample:
+    """The sample on a ``(H, W)`` raster, through a 2x3 affine map."""
+    pixels, head = sample
+    seen = prepare(pixels, to_network, raster).pixels
+    return seen, None if head is None else head.transformed(to_network)
+
+
+def flip_left_right(
+    sample: Sample, to_network: FloatArray, raster: Raster, rng: np.random.Generator
+) -> Sample:
     """The notebook's only augmentation."""
     if rng.random() < 0.5:
-        return sample
-    width = sample[0].shape[1]
-    return _warp(sample, np.array([[-1.0, 0, width - 1], [0, 1, 0]]))
+        to_network = chained(np.array([[-1.0, 0, raster[1] - 1], [0, 1, 0]]), to_network)
+    return shown(sample, to_network, raster)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +51,22 @@ class Scanners:
     """A mixture: most samples near the images as they are, a share as from other scanners.
 
     ``view`` and ``look`` scale how far geometry and appearance go, 1 being the widest; the share
-    ``other`` of the samples goes as far as ``OTHER_VIEW`` and ``OTHER_LOOK`` instead. ``phantoms``
-    and ``negatives`` are the shares of drawn heads and of images whose head is taken away.
+    ``other`` of the samples goes as far as ``OTHER_VIEW`` and ``OTHER_LOOK`` instead. ``near`` is
+    the share of heads seen from near, ``phantoms`` and ``negatives`` are those of drawn heads and
+    of images whose head is taken away.
     """
 
     view: float
     look: float
     other: float = 0.0
+    near: float = 0.0
     phantoms: float = 0.0
     negatives: float = 0.0
 
-    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
-        """One variation of the sample."""
+    def __call__(
+        self, sample: Sample, to_network: FloatArray, raster: Raster, rng: np.random.Generator
+    ) -> Sample:
+        """One variation of the sample; ``to_network`` shows all of it."""
         source = rng.random()
         if source < self.phantoms:
             sample = _phantom(sample[0].shape, rng)
@@ -56,8 +74,12 @@ class Scanners:
             sample = without_head(sample, rng)
         far = rng.random() < self.other
         view, look = (OTHER_VIEW, OTHER_LOOK) if far else (self.view, self.look)
-        sample = _warp(sample, _random_view(sample[0].shape, rng, view))
-        return _appearance(sample[0], rng, look), sample[1]
+        if sample[1] is not None and rng.random() < self.near:
+            to_network = around(sample[1], raster)
+            view = max(view, LEAST_NEAR_VIEW)
+        to_network = chained(_random_view(raster, rng, view), to_network)
+        pixels, head = shown(sample, to_network, raster)
+        return _appearance(pixels, rng, look), head
 
 
 def without_head(sample: Sample, rng: np.random.Generator) -> Sample:
@@ -121,9 +143,9 @@ def background(pixels: GreyImage, head: Ellipse) -> GreyImage:
     return np.asarray(cv2.resize(max(strips, key=np.size), (width, height)), np.uint8)
 
 
-def _random_view(shape: tuple[int, ...], rng: np.random.Generator, strength: float) -> FloatArray:
+def _random_view(shape: Raster, rng: np.random.Generator, strength: float) -> FloatArray:
     """Affine map: zoom, stretch, turn, mirror and shift around the centre."""
-    height, width = shape[:2]
+    height, width = shape
     wide = rng.random() < 0.1 * strength
     turn_rad = rng.uniform(-math.pi, math.pi) if wide else rng.normal(0, 0.25 * strength)
     zoom = math.exp(strength * rng.uniform(math.log(0.7), math.log(1.35)))
@@ -137,13 +159,6 @@ def _random_view(shape: tuple[int, ...], rng: np.random.Generator, strength: flo
     center = np.array([(width - 1) / 2, (height - 1) / 2])
     shift = rng.normal(0, 0.06 * strength, 2) * [width, height]
     return np.column_stack([linear, center + shift - linear @ center])
-
-
-def _warp(sample: Sample, affine: FloatArray) -> Sample:
-    pixels, head = sample
-    size = (pixels.shape[1], pixels.shape[0])
-    moved = cv2.warpAffine(pixels, affine, size, flags=cv2.INTER_LINEAR)
-    return np.asarray(moved, np.uint8), None if head is None else head.transformed(affine)
 
 
 def _appearance(pixels: GreyImage, rng: np.random.Generator, strength: float) -> GreyImage:

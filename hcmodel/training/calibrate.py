@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from hcmodel.doubt import Doubt
 from hcmodel.engine import Engine
-from hcmodel.fit import HeadFit, fit_head
-from hcmodel.quality import is_head, signals_of
+from hcmodel.fit import Head
+from hcmodel.looks import find_heads
+from hcmodel.quality import signals_of
 from hcmodel.training.hc18 import LabelledImage, read_grey
 
 COVERAGE = 0.9
@@ -29,24 +30,23 @@ class Judged:
     """A head that was found, and how far its HC is off."""
 
     image: LabelledImage
-    fit: HeadFit
+    head: Head
     hc_mm: float
     error_mm: float
 
     @property
     def signals(self) -> tuple[float | None, ...]:
         """What the doubt is read from."""
-        return signals_of(self.fit, self.hc_mm)
+        return signals_of(self.head, self.hc_mm)
 
 
 def judged(images: Iterable[LabelledImage], engine: Engine) -> Iterator[Judged]:
     """The heads that the network finds in the images; images without one are left out."""
     for image in images:
-        prepared = engine.prepare(read_grey(image.image_path))
-        fit = fit_head(engine.predict([prepared])[0], prepared)
-        if fit is not None and is_head(fit) and image.hc_mm is not None:
-            hc_mm = fit.ellipse.circumference_mm(image.spacing)
-            yield Judged(image, fit, hc_mm, hc_mm - image.hc_mm)
+        (head,) = find_heads([engine.prepare(read_grey(image.image_path))], engine)
+        if head is not None and image.hc_mm is not None:
+            hc_mm = head.last.ellipse.circumference_mm(image.spacing)
+            yield Judged(image, head, hc_mm, hc_mm - image.hc_mm)
 
 
 def fit_doubt(folds: Sequence[Sequence[Judged]]) -> Doubt:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hcmodel.doubt import TOLERANCE_MM
 from hcmodel.geometry import Ellipse, Spacing
-from hcmodel.gestation import trimester
+from hcmodel.gestation import EARLY, LATE, MIDDLE, trimester
 
 OUTLINE_POINTS = 360
 
@@ -187,7 +187,7 @@ def reliability(cases: Sequence[Case], bins: int = 5) -> list[Bin]:
 
 def _groups(cases: Sequence[Case]) -> dict[str, list[Case]]:
     groups: dict[str, list[Case]] = {"all images": list(cases)}
-    for name in ("below 14 weeks", "14-28 weeks", "above 28 weeks"):
+    for name in (EARLY, MIDDLE, LATE):
         groups[name] = [case for case in cases if trimester(case.truth_hc_mm) == name]
     return {group: members for group, members in groups.items() if members}
 

@@ -9,13 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcmodel.engine import Engine
-from hcmodel.fit import HeadFit, fit_head
+from hcmodel.fit import Head
 from hcmodel.geometry import Ellipse, FloatArray
+from hcmodel.looks import find_heads
 from hcmodel.preprocess import Prepared
 from hcmodel.quality import confidence, support
 from hcmodel.training.hc18 import LabelledImage, read_grey, read_truth
 
 LEVEL_LINE = "least squares on the level line"
+WHOLE = "the same in the whole image alone"
 MOMENTS = "moments weighted by probability"
 DIRECT = "ellipse optimised against the map"
 
@@ -41,17 +43,20 @@ def fit_all_ways(images: Iterable[LabelledImage], engine: Engine) -> Iterator[Fi
     """Each image's ellipses; ``None`` where the level line gives none."""
     for image in images:
         prepared = engine.prepare(read_grey(image.image_path))
-        probability = engine.predict([prepared])[0]
-        fit = fit_head(probability, prepared)
-        ways: dict[str, Ellipse | None] = dict.fromkeys((LEVEL_LINE, MOMENTS, DIRECT))
-        if fit is not None:
-            start = fit.ellipse.transformed(prepared.to_network)
+        (head,) = find_heads([prepared], engine)
+        ways: dict[str, Ellipse | None] = dict.fromkeys((LEVEL_LINE, WHOLE, MOMENTS, DIRECT))
+        if head is not None:
+            if head.near is not None:
+                prepared = engine.prepare(prepared.original, head.whole.ellipse)
+            probability = engine.predict([prepared])[0]
+            start = head.last.ellipse.transformed(prepared.to_network)
             ways = {
-                LEVEL_LINE: fit.ellipse,
+                LEVEL_LINE: head.last.ellipse,
+                WHOLE: head.whole.ellipse,
                 MOMENTS: by_moments(probability).transformed(prepared.to_original),
                 DIRECT: optimised(start, probability, prepared).transformed(prepared.to_original),
             }
-        signals = {} if fit is None else _signals(fit, image, engine)
+        signals = {} if head is None else _signals(head, image, engine)
         yield Fitted(image, prepared.original_shape, read_truth(image), ways, signals)
 
 
@@ -113,8 +118,9 @@ def _shown(prepared: Prepared, shape: tuple[int, int]) -> NDArray[np.bool_]:
     return np.asarray(inside)
 
 
-def _signals(fit: HeadFit, image: LabelledImage, engine: Engine) -> dict[str, float]:
+def _signals(head: Head, image: LabelledImage, engine: Engine) -> dict[str, float]:
     """Each by itself, more meaning more trust."""
+    fit = head.last
     hc_mm = fit.ellipse.circumference_mm(image.spacing)
     return {
         "residual": -fit.residual,
@@ -123,5 +129,6 @@ def _signals(fit: HeadFit, image: LabelledImage, engine: Engine) -> dict[str, fl
         "main share": fit.main_share,
         "border share": -fit.border_share,
         "support": support(fit),
-        "confidence": confidence(fit, hc_mm, engine.doubt),
+        "looks' disagreement": -head.disagreement,
+        "confidence": confidence(head, hc_mm, engine.doubt),
     }

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from hcmodel.card import Card, file_sha256
 from hcmodel.geometry import Ellipse
-from hcmodel.preprocess import prepare, to_tensor
-from hcmodel.training.augment import Sample
+from hcmodel.gestation import MIDDLE, trimester
+from hcmodel.preprocess import to_tensor, whole_image
+from hcmodel.training.augment import Sample, shown
 from hcmodel.training.curve import draw_curve
 from hcmodel.training.hc18 import (
     LabelledImage,
@@ -41,34 +42,50 @@ BEGUN = "begun.json"
 
 
 class Samples(keras.utils.PyDataset):
-    """Batches of ``(B, H, W, 1)`` images and the masks of every output, augmented or plain."""
+    """Batches of ``(B, H, W, 1)`` images and the masks of every output, augmented or plain.
 
-    def __init__(self, samples: list[Sample], recipe: Recipe, *, augmented: bool) -> None:
+    ``turns``: how often each sample comes in an epoch.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        turns: Sequence[int],
+        recipe: Recipe,
+        *,
+        augmented: bool,
+    ) -> None:
         super().__init__(workers=1, use_multiprocessing=False, max_queue_size=8)
         self._samples = samples
+        self._order = np.repeat(np.arange(len(samples)), turns)
         self._recipe = recipe
         self._augmented = augmented
         self.epoch = 0
 
     def __len__(self) -> int:
-        return math.ceil(len(self._samples) / self._recipe.batch_size)
+        return math.ceil(len(self._order) / self._recipe.batch_size)
 
     def __getitem__(self, step: int) -> tuple[NDArray[np.float32], tuple[NDArray[np.float32], ...]]:
-        size = self._recipe.batch_size
-        order = np.arange(len(self._samples))
+        order = self._order
         if self._augmented:
-            order = np.random.default_rng([SEED, self.epoch]).permutation(len(order))
-        chosen = [self._draw(int(index)) for index in order[step * size : (step + 1) * size]]
+            order = np.random.default_rng([SEED, self.epoch]).permutation(order)
+        size = self._recipe.batch_size
+        places = range(step * size, min((step + 1) * size, len(order)))
+        chosen = [self._draw(self._samples[order[place]], place) for place in places]
         images = to_tensor(np.stack([pixels for pixels, _ in chosen]))
         return images, self._masks([head for _, head in chosen])
 
-    def _draw(self, index: int) -> Sample:
+    def _draw(self, sample: Sample, place: int) -> Sample:
+        network = self._recipe.network
+        raster = (network.input_height, network.input_width)
+        shape = (sample[0].shape[0], sample[0].shape[1])
+        to_network = whole_image(shape, raster, keep_aspect=network.keep_aspect)
         if not self._augmented:
-            return self._samples[index]
-        rng = np.random.default_rng([SEED, self.epoch, index])
+            return shown(sample, to_network, raster)
+        rng = np.random.default_rng([SEED, self.epoch, place])
         late = self.epoch >= self._recipe.epochs - self._recipe.late_epochs
         augment = self._recipe.late_augment if late else self._recipe.augment
-        return (augment or self._recipe.augment)(self._samples[index], rng)
+        return (augment or self._recipe.augment)(sample, to_network, raster, rng)
 
     def _masks(self, heads: list[Ellipse | None]) -> tuple[NDArray[np.float32], ...]:
         network = self._recipe.network
@@ -101,19 +118,18 @@ class _Checkpoint(keras.callbacks.Callback):
         os.replace(fresh, self._folder / CHECKPOINT)
 
 
-def load_samples(images: Sequence[LabelledImage], recipe: Recipe) -> list[Sample]:
-    """Images on the network's raster with their truth moved there.
+def load_samples(images: Sequence[LabelledImage]) -> list[Sample]:
+    """Images with their truths.
 
     Raises ``TrainingDataError`` that names every file which cannot be used.
     """
-    shape = (recipe.network.input_height, recipe.network.input_width)
+    return of_each(images, lambda image: (read_grey(image.image_path), read_truth(image)))
 
-    def load(image: LabelledImage) -> Sample:
-        truth = read_truth(image)
-        ready = prepare(read_grey(image.image_path), shape, keep_aspect=recipe.network.keep_aspect)
-        return ready.pixels, truth.transformed(ready.to_network)
 
-    return of_each(images, load)
+def _turns(images: Sequence[LabelledImage], recipe: Recipe) -> list[int]:
+    """How often each image comes in an epoch: more often below 14 and above 28 weeks."""
+    rare = [image.hc_mm is not None and trimester(image.hc_mm) != MIDDLE for image in images]
+    return [recipe.rare_turns if each else 1 for each in rare]
 
 
 def train(
@@ -135,8 +151,10 @@ def train(
     if recipe.first is not None and not (folder / CHECKPOINT).exists():
         start = train(training, validation, recipe.first, folder / recipe.first.name)
     keras.utils.set_random_seed(SEED)
-    data = Samples(load_samples(training, recipe), recipe, augmented=True)
-    held_out = Samples(load_samples(validation, recipe), recipe, augmented=False)
+    turns = _turns(training, recipe)
+    data = Samples(load_samples(training), turns, recipe, augmented=True)
+    once = [1] * len(validation)
+    held_out = Samples(load_samples(validation), once, recipe, augmented=False)
     checkpoint = folder / CHECKPOINT
     if checkpoint.exists():
         model = keras.models.load_model(checkpoint)

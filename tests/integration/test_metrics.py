@@ -80,12 +80,11 @@ def test_a_worker_counts_what_its_processes_did(
     assert found[f"hc_scans {Status.QUEUED}"] == found["hc_oldest_queued_seconds"] == 0
     assert found["hc_rejected_total not-an-image"] == 1
     assert found["hc_stage_seconds_count read"] == IMAGES + 1
-    assert found["hc_stage_seconds_count fit"] == IMAGES
     assert found["hc_stage_seconds_count store"] == IMAGES + 1
     # Chunks of two, and yet full batches: the ledger had more.
     assert found["hc_batch_fill_ratio_count"] == -(-IMAGES // BATCH)
     assert found["hc_batch_fill_ratio_sum"] == IMAGES / BATCH
-    assert found["hc_stage_seconds_count predict"] == found["hc_batch_fill_ratio_count"]
+    assert found["hc_stage_seconds_count find"] == found["hc_batch_fill_ratio_count"]
     # Submitted before there was a broker: published by this worker.
     assert found["hc_republished_total"] == IMAGES + 1
     assert found["hc_worker_lost_total"] == 0

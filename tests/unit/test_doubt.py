@@ -9,7 +9,7 @@ import pytest
 
 from hcmodel.card import Card
 from hcmodel.doubt import Doubt
-from hcmodel.fit import HeadFit
+from hcmodel.fit import Head, HeadFit
 from hcmodel.geometry import Ellipse, Spacing
 from hcmodel.quality import LOW_CONFIDENCE, judge, signals_of
 from hcmodel.training.calibrate import Judged, fit_doubt
@@ -40,7 +40,7 @@ def test_an_expected_error_becomes_interval_and_confidence() -> None:
 def head(residual: float, error_mm: float) -> Judged:
     image = LabelledImage(Path("001_HC.png"), Path("001_HC_Annotation.png"), Spacing(1, 1), 200.0)
     fit = HeadFit(Ellipse(0, 0, 40, 30, 0), residual, 0.0, 1.0, 0.95, 0.9)
-    return Judged(image, fit, 200.0 + error_mm, error_mm)
+    return Judged(image, Head(fit), 200.0 + error_mm, error_mm)
 
 
 def folds(seed: int) -> list[list[Judged]]:
@@ -75,7 +75,7 @@ def test_one_fold_is_too_few() -> None:
 
 def test_a_head_below_the_least_confidence_is_flagged() -> None:
     doubt = fit_doubt(folds(1))
-    sure, unsure = head(0.002, 0).fit, head(0.05, 0).fit
+    sure, unsure = head(0.002, 0).head, head(0.05, 0).head
     assert LOW_CONFIDENCE not in judge(sure, 200.0, doubt)
     assert LOW_CONFIDENCE in judge(unsure, 200.0, doubt)
     assert doubt.confidence(signals_of(sure, None)) > doubt.confidence(signals_of(unsure, None))

@@ -3,13 +3,14 @@ import pytest
 
 from hcmodel.fit import fit_head
 from hcmodel.geometry import Ellipse, Spacing
-from hcmodel.preprocess import Prepared, prepare
+from hcmodel.preprocess import Prepared, around, prepare, whole_image
 
 SHAPE = (256, 384)
 
 
-def prepared(rows: int = 540, columns: int = 800) -> Prepared:
-    return prepare(np.zeros((rows, columns), np.uint8), SHAPE, keep_aspect=True)
+def prepared(*, keep_aspect: bool = True) -> Prepared:
+    whole = whole_image((540, 800), SHAPE, keep_aspect=keep_aspect)
+    return prepare(np.zeros((540, 800), np.uint8), whole, SHAPE)
 
 
 def map_of(head: Ellipse, view: Prepared) -> np.ndarray:
@@ -30,7 +31,7 @@ def test_finds_the_ellipse_to_a_fraction_of_a_pixel(angle_rad: float) -> None:
 
 
 def test_a_squashed_input_is_undone_per_axis() -> None:
-    view = prepare(np.zeros((540, 800), np.uint8), SHAPE, keep_aspect=False)
+    view = prepared(keep_aspect=False)
     head = Ellipse(400, 270, 200, 150, 0.5)
     fit = fit_head(map_of(head, view), view)
     assert fit is not None
@@ -44,6 +45,28 @@ def test_a_head_cut_by_the_border_is_completed_and_shown() -> None:
     assert fit is not None
     assert fit.ellipse.semi_axis_b_px == pytest.approx(185, abs=1)
     assert fit.border_share > 0.1
+
+
+def test_a_head_seen_from_near_is_the_same_head() -> None:
+    head = Ellipse(150.3, 90.4, 44, 36, 0.8)
+    first = Ellipse(152, 89, 46, 35, 0.7)
+    view = prepare(np.zeros((540, 800), np.uint8), around(first, SHAPE), SHAPE)
+    fit = fit_head(map_of(head, view), view)
+    assert fit is not None
+    assert fit.border_share == 0
+    assert fit.ellipse.center_px == pytest.approx(head.center_px, abs=0.02)
+    assert fit.ellipse.semi_axis_a_px == pytest.approx(44, abs=0.02)
+
+
+def test_where_the_raster_ends_there_is_no_skull() -> None:
+    head = Ellipse(150.3, 90.4, 44, 36, 0.0)
+    view = prepare(
+        np.zeros((540, 800), np.uint8), around(Ellipse(150, 110, 36, 30, 0), SHAPE), SHAPE
+    )
+    fit = fit_head(map_of(head, view), view)
+    assert fit is not None
+    assert fit.border_share > 0.1
+    assert fit.ellipse.semi_axis_a_px == pytest.approx(44, abs=0.5)
 
 
 def test_a_skull_in_two_arcs_is_fitted_whole() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hcmodel.geometry import Ellipse
-from hcmodel.preprocess import Prepared, prepare
+from hcmodel.preprocess import Prepared, prepare, whole_image
 from hcmodel.training.fits import by_moments, optimised
 
 SHAPE = (192, 288)
@@ -13,7 +13,9 @@ HEAD = Ellipse(150.3, 92.6, 70.0, 54.0, 0.6)
 
 @pytest.fixture
 def prepared() -> Prepared:
-    return prepare(np.zeros((540, 800), np.uint8), SHAPE, keep_aspect=True)
+    return prepare(
+        np.zeros((540, 800), np.uint8), whole_image((540, 800), SHAPE, keep_aspect=True), SHAPE
+    )
 
 
 def test_moments_give_the_ellipse_back() -> None:

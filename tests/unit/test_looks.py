@@ -1,0 +1,76 @@
+"""Looking twice, with a network that finds bright ground: its answer is known exactly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from hcmodel.card import Card, file_sha256
+from hcmodel.engine import Engine
+from hcmodel.geometry import Ellipse
+from hcmodel.looks import find_heads
+from hcmodel.unet_config import UNetConfig
+
+# Keras asks TensorFlow for copies in a way that NumPy 2 has given up.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+SHAPE = (540, 800)
+SMALL = Ellipse(310.3, 215.8, 46.0, 37.0, 0.6)
+
+
+def engine(folder: Path, *, second_look: bool) -> Engine:
+    """Weights whose map is the image itself, with more contrast."""
+    network = UNetConfig(128, 192, keep_aspect=True, second_look=second_look)
+    image = keras.Input((128, 192, 1))
+    sharpen = layers.Conv2D(1, 1, activation="sigmoid")
+    model = keras.Model(image, sharpen(image))
+    sharpen.set_weights([np.full((1, 1, 1, 1), 30.0), np.array([-15.0])])
+    weights = folder / "bright.keras"
+    model.save(weights)
+    Card("bright", file_sha256(weights), network, "bright", {}).write(weights)
+    return Engine(weights, batch_size=2)
+
+
+def picture(*heads: Ellipse) -> np.ndarray:
+    return np.asarray(255 * sum(head.coverage(SHAPE) for head in heads), np.uint8)
+
+
+def test_from_near_a_small_head_is_measured_closer(tmp_path: Path) -> None:
+    twice = engine(tmp_path, second_look=True)
+    (head,) = find_heads([twice.prepare(picture(SMALL))], twice)
+    assert head is not None
+    assert head.near is not None
+    assert head.last is head.near
+    off_px = [
+        abs(fit.ellipse.semi_axis_a_px - 46) + abs(fit.ellipse.semi_axis_b_px - 37)
+        for fit in (head.whole, head.near)
+    ]
+    assert off_px[1] < 0.2
+    assert off_px[1] < off_px[0]
+    assert 0 < head.disagreement < 0.05
+
+
+def test_a_network_that_looks_once_has_one_look(tmp_path: Path) -> None:
+    once = engine(tmp_path, second_look=False)
+    (head,) = find_heads([once.prepare(picture(SMALL))], once)
+    assert head is not None
+    assert head.near is None
+    assert head.last is head.whole
+    assert head.disagreement == 0
+
+
+@pytest.mark.parametrize("second_look", [False, True])
+def test_images_without_a_head_leave_their_neighbours_alone(
+    tmp_path: Path, second_look: bool
+) -> None:
+    found = engine(tmp_path, second_look=second_look)
+    blank = np.zeros(SHAPE, np.uint8)
+    images = [blank, picture(SMALL), blank, picture(Ellipse(400, 270, 200, 160, 0.1))]
+    heads = find_heads([found.prepare(pixels) for pixels in images], found)
+    assert [head is not None for head in heads] == [False, True, False, True]
+    assert heads[3] is not None
+    assert heads[3].last.ellipse.semi_axis_a_px == pytest.approx(200, abs=1)
