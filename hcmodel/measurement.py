@@ -37,7 +37,7 @@ def measure_head(head: Head, spacing: Spacing | None, doubt: Doubt | None) -> Me
         hc_mm = ellipse.circumference_mm(spacing)
         ofd_mm, bpd_mm = 2 * major_mm, 2 * minor_mm
         if doubt is not None:
-            half_mm = doubt.half_width_mm(signals_of(head, hc_mm))
+            half_mm = doubt.half_width_mm(signals_of(head, spacing))
             low_mm, high_mm = hc_mm - half_mm, hc_mm + half_mm
     return Measurement(
         ellipse=ellipse,
@@ -46,6 +46,6 @@ def measure_head(head: Head, spacing: Spacing | None, doubt: Doubt | None) -> Me
         hc_high_mm=high_mm,
         bpd_mm=bpd_mm,
         ofd_mm=ofd_mm,
-        confidence=confidence(head, hc_mm, doubt),
-        flags=judge(head, hc_mm, doubt),
+        confidence=confidence(head, spacing, doubt),
+        flags=judge(head, spacing, doubt),
     )

@@ -9,6 +9,7 @@ import math
 
 from hcmodel.doubt import Doubt
 from hcmodel.fit import Head, HeadFit
+from hcmodel.geometry import Ellipse, Spacing
 
 CUT_BY_BORDER = "cut-by-border"
 FRAGMENTED_MASK = "fragmented-mask"
@@ -40,7 +41,7 @@ def is_convincing(fit: HeadFit) -> bool:
     return support(fit) >= MIN_SUPPORT
 
 
-def signals_of(head: Head, hc_mm: float | None) -> tuple[float | None, ...]:
+def signals_of(head: Head, spacing: Spacing | None) -> tuple[float | None, ...]:
     """What the doubt of a head is read from; logarithms, since errors grow by factors."""
     fit = head.last
     return (
@@ -49,26 +50,35 @@ def signals_of(head: Head, hc_mm: float | None) -> tuple[float | None, ...]:
         math.log(1 - fit.sharpness + _LEAST),
         fit.border_share,
         1 - fit.main_share,
-        fit.ellipse.semi_axis_b_px / fit.ellipse.semi_axis_a_px,
-        None if hc_mm is None else math.log(hc_mm),
+        _axis_ratio(fit.ellipse, spacing),
+        None if spacing is None else math.log(fit.ellipse.circumference_mm(spacing)),
         math.log(head.disagreement + _LEAST),
     )
 
 
-def confidence(head: Head, hc_mm: float | None, doubt: Doubt | None) -> float:
+def confidence(head: Head, spacing: Spacing | None, doubt: Doubt | None) -> float:
     """Probability that HC is off by at most 3 mm; the support where there is no doubt to ask."""
-    return support(head.last) if doubt is None else doubt.confidence(signals_of(head, hc_mm))
+    return support(head.last) if doubt is None else doubt.confidence(signals_of(head, spacing))
 
 
-def judge(head: Head, hc_mm: float | None, doubt: Doubt | None) -> tuple[str, ...]:
+def judge(head: Head, spacing: Spacing | None, doubt: Doubt | None) -> tuple[str, ...]:
     """Reasons to look at a head's measurement, none for a trusted one."""
     fit = head.last
+    hc_mm = None if spacing is None else fit.ellipse.circumference_mm(spacing)
     least = TRUSTED_SUPPORT if doubt is None else doubt.min_confidence
     reasons = {
         CUT_BY_BORDER: fit.border_share > MAX_BORDER_SHARE,
         FRAGMENTED_MASK: fit.main_share < MIN_MAIN_SHARE,
         IMPLAUSIBLE_HC: hc_mm is not None and not HC_RANGE_MM[0] <= hc_mm <= HC_RANGE_MM[1],
-        IMPLAUSIBLE_SHAPE: fit.ellipse.semi_axis_b_px < MIN_AXIS_RATIO * fit.ellipse.semi_axis_a_px,
-        LOW_CONFIDENCE: confidence(head, hc_mm, doubt) < least,
+        IMPLAUSIBLE_SHAPE: _axis_ratio(fit.ellipse, spacing) < MIN_AXIS_RATIO,
+        LOW_CONFIDENCE: confidence(head, spacing, doubt) < least,
     }
     return tuple(flag for flag, holds in reasons.items() if holds)
+
+
+def _axis_ratio(ellipse: Ellipse, spacing: Spacing | None) -> float:
+    """b/a as the head has it; as the image shows it where pixels have no known size."""
+    if spacing is None:
+        return ellipse.semi_axis_b_px / ellipse.semi_axis_a_px
+    major_mm, minor_mm = ellipse.semi_axes_mm(spacing)
+    return minor_mm / major_mm

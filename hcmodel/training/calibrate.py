@@ -31,13 +31,12 @@ class Judged:
 
     image: LabelledImage
     head: Head
-    hc_mm: float
     error_mm: float
 
     @property
     def signals(self) -> tuple[float | None, ...]:
         """What the doubt is read from."""
-        return signals_of(self.head, self.hc_mm)
+        return signals_of(self.head, self.image.spacing)
 
 
 def judged(images: Iterable[LabelledImage], engine: Engine) -> Iterator[Judged]:
@@ -46,7 +45,7 @@ def judged(images: Iterable[LabelledImage], engine: Engine) -> Iterator[Judged]:
         (head,) = find_heads([engine.prepare(read_grey(image.image_path))], engine)
         if head is not None and image.hc_mm is not None:
             hc_mm = head.last.ellipse.circumference_mm(image.spacing)
-            yield Judged(image, head, hc_mm, hc_mm - image.hc_mm)
+            yield Judged(image, head, hc_mm - image.hc_mm)
 
 
 def fit_doubt(folds: Sequence[Sequence[Judged]]) -> Doubt:

@@ -121,7 +121,6 @@ def _shown(prepared: Prepared, shape: tuple[int, int]) -> NDArray[np.bool_]:
 def _signals(head: Head, image: LabelledImage, engine: Engine) -> dict[str, float]:
     """Each by itself, more meaning more trust."""
     fit = head.last
-    hc_mm = fit.ellipse.circumference_mm(image.spacing)
     return {
         "residual": -fit.residual,
         "agreement": fit.agreement,
@@ -130,5 +129,5 @@ def _signals(head: Head, image: LabelledImage, engine: Engine) -> dict[str, floa
         "border share": -fit.border_share,
         "support": support(fit),
         "looks' disagreement": -head.disagreement,
-        "confidence": confidence(head, hc_mm, engine.doubt),
+        "confidence": confidence(head, image.spacing, engine.doubt),
     }

@@ -11,7 +11,7 @@ from hcmodel.card import Card
 from hcmodel.doubt import Doubt
 from hcmodel.fit import Head, HeadFit
 from hcmodel.geometry import Ellipse, Spacing
-from hcmodel.quality import LOW_CONFIDENCE, judge, signals_of
+from hcmodel.quality import IMPLAUSIBLE_SHAPE, LOW_CONFIDENCE, judge, signals_of
 from hcmodel.training.calibrate import Judged, fit_doubt
 from hcmodel.training.hc18 import LabelledImage
 from hcmodel.unet_config import UNetConfig
@@ -26,6 +26,8 @@ PLAIN = Doubt(
     min_confidence=0.5,
 )
 
+SPACING = Spacing(1, 1)
+
 
 def test_an_expected_error_becomes_interval_and_confidence() -> None:
     assert PLAIN.expected_error_mm((math.log(2.0),)) == pytest.approx(2.0)
@@ -38,9 +40,9 @@ def test_an_expected_error_becomes_interval_and_confidence() -> None:
 
 
 def head(residual: float, error_mm: float) -> Judged:
-    image = LabelledImage(Path("001_HC.png"), Path("001_HC_Annotation.png"), Spacing(1, 1), 200.0)
+    image = LabelledImage(Path("001_HC.png"), Path("001_HC_Annotation.png"), SPACING, 200.0)
     fit = HeadFit(Ellipse(0, 0, 40, 30, 0), residual, 0.0, 1.0, 0.95, 0.9)
-    return Judged(image, Head(fit), 200.0 + error_mm, error_mm)
+    return Judged(image, Head(fit), error_mm)
 
 
 def folds(seed: int) -> list[list[Judged]]:
@@ -76,8 +78,8 @@ def test_one_fold_is_too_few() -> None:
 def test_a_head_below_the_least_confidence_is_flagged() -> None:
     doubt = fit_doubt(folds(1))
     sure, unsure = head(0.002, 0).head, head(0.05, 0).head
-    assert LOW_CONFIDENCE not in judge(sure, 200.0, doubt)
-    assert LOW_CONFIDENCE in judge(unsure, 200.0, doubt)
+    assert LOW_CONFIDENCE not in judge(sure, SPACING, doubt)
+    assert LOW_CONFIDENCE in judge(unsure, SPACING, doubt)
     assert doubt.confidence(signals_of(sure, None)) > doubt.confidence(signals_of(unsure, None))
 
 
@@ -86,3 +88,10 @@ def test_a_doubt_changes_the_instruments_name() -> None:
     names = {card.model, replace(card, doubt=PLAIN).model}
     names.add(replace(card, doubt=replace(PLAIN, bias=0.1)).model)
     assert len(names) == 3
+
+
+def test_the_shape_is_judged_in_millimetres() -> None:
+    narrow = Head(HeadFit(Ellipse(0, 0, 40, 20, 0), 0.005, 0.0, 1.0, 0.97, 0.9))
+    assert IMPLAUSIBLE_SHAPE in judge(narrow, SPACING, None)
+    assert IMPLAUSIBLE_SHAPE in judge(narrow, None, None)
+    assert judge(narrow, Spacing(row_mm=1.6, column_mm=1.0), None) == ()
