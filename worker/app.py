@@ -14,6 +14,7 @@ from typing import Any
 os.environ.setdefault("REMAP_SIGTERM", "SIGQUIT")
 
 from celery import Celery, signals
+from kombu.transport import TRANSPORT_ALIASES
 
 from worker import log
 from worker.settings import Settings
@@ -23,6 +24,9 @@ KEY_PREFIX = "hc:"
 TASK = "measure_chunk"
 
 _HARD_LIMIT_MARGIN_S = 30.0
+
+# By its alias: a transport that is given by name is not heard where the address is redis+socket://.
+TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), "worker.transport:Transport"))
 
 
 def create_app(settings: Settings, broker_url: str) -> Celery:
