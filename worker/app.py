@@ -49,16 +49,20 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "task_acks_late": True,
         "task_acks_on_failure": True,
         "task_acks_on_timeout": True,
+        # Once more after its process died, and max_retries bounds it: rejecting would be without end.
         "task_retry_on_worker_lost": True,
+        # Soft: the chunk is given back with the reason. Hard: for a codec that hears no signal.
         "task_soft_time_limit": settings.chunk_limit_s,
         "task_time_limit": settings.chunk_limit_s + _HARD_LIMIT_MARGIN_S,
         # Both places: the worker reads the first, remote control the second.
         "broker_transport_options": _transport_options(settings),
         "visibility_timeout": settings.visibility_timeout_s,
         "broker_connection_timeout": 5,
+        # For ever, and from the start: a worker waits for its broker, whoever comes up first.
         "broker_connection_retry": True,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
+        # A Redis that is full, read-only or loading answers with errors: wait for it as well.
         "broker_channel_error_retry": True,
         # TensorFlow hangs after a fork. Time limits need processes: threads ignore them.
         "worker_pool": "prefork",

@@ -60,6 +60,7 @@ class Settings:
     data_roots: Roots = field(default_factory=Roots)
     ga_formula: str = HADLOCK_1984
     chunk_size: int = 32
+    # With a round of reconciling less than a minute: by then a silent worker's scans go on.
     lease_s: float = 45.0
     reconcile_s: float = 10.0
     chunk_limit_s: float = 240.0
