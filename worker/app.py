@@ -49,7 +49,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "task_acks_late": True,
         "task_acks_on_failure": True,
         "task_acks_on_timeout": True,
-        # Once more after its process died, and max_retries bounds it: rejecting would be without end.
+        # Again after its process died, as often as max_retries says: rejecting has no end.
         "task_retry_on_worker_lost": True,
         # Soft: the chunk is given back with the reason. Hard: for a codec that hears no signal.
         "task_soft_time_limit": settings.chunk_limit_s,
