@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shutil
@@ -67,6 +68,7 @@ class Inbox:
         self._intake = Intake(self._batch)
         self._folder: Folder | None = None
         self._told: str | None = None
+        self._busy: set[Path] = set()
         on_progress(self._intake)
 
     def look(self) -> None:
@@ -93,7 +95,11 @@ class Inbox:
             self._tell(f"paused: more than {self._how.max_disk_percent:g} % of {full} are used")
             return
         self._tell(None)
-        for part in _parts(settled):
+        busy = {path for path, _ in settled if _is_busy(path)}
+        for path in sorted(busy - self._busy):
+            logger.warning("waiting for %s, which is busy", path)
+        self._busy = busy
+        for part in _parts([each for each in settled if each[0] not in busy]):
             self._intake += self._take(part)
             folder.mark_taken(part)
             self._on_progress(self._intake)
@@ -143,6 +149,17 @@ class Inbox:
         else:
             logger.warning("%s", hindrance)
         self._told = hindrance
+
+
+def _is_busy(path: Path) -> bool:
+    """Whether it cannot be opened just now: held by its writer, or its server is coming back."""
+    if path.is_symlink():
+        return False  # it may lead to where nothing is opened
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        return error.errno in (errno.EBUSY, errno.ESTALE)
+    return False
 
 
 def _parts(files: list[Ready]) -> Iterator[list[Ready]]:
