@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kombu.transport import redis
+from kombu.transport import redis, virtual
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ _NO_MESSAGE = (AttributeError, RecursionError, TypeError, ValueError)
 _HEADERS = {"task": str, "id": str, "retries": int}
 
 
-class Message(redis.Channel.Message):
+class Message(virtual.Message):
     """Has all the parts of one."""
 
     def __init__(self, payload: Any, channel: Any = None, **kwargs: Any) -> None:
@@ -42,8 +42,8 @@ class Channel(redis.Channel):
         self,
         queue: str,
         no_ack: bool,
-        callback: Callable[[Any], Any],
-        consumer_tag: str,
+        callback: Callable[..., Any] | None,
+        consumer_tag: str | None,
         **kwargs: Any,
     ) -> Any:
         """Hands messages to the callback, and takes those out of the way at which it fails."""
@@ -52,7 +52,8 @@ class Channel(redis.Channel):
             try:
                 if not no_ack:  # what is acknowledged are chunks; remote control is not
                     message.headers = _known(message.headers)
-                callback(message)
+                if callback:
+                    callback(message)
             except _UNFIT as error:
                 _refuse(error)
                 if not no_ack and not message.acknowledged:
@@ -62,13 +63,13 @@ class Channel(redis.Channel):
 
     def _brpop_read(self, **options: Any) -> Any:
         try:
-            return super()._brpop_read(**options)
+            return super()._brpop_read(**options)  # type: ignore[misc]
         except _NO_MESSAGE as error:
             return _refuse(error)
 
     def _deliver_fanout_message(self, message: object, exchange: str) -> Any:
         try:
-            return super()._deliver_fanout_message(message, exchange)
+            return super()._deliver_fanout_message(message, exchange)  # type: ignore[misc]
         except _NO_MESSAGE as error:
             return _refuse(error)
 
