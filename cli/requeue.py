@@ -31,12 +31,12 @@ from worker.store.session import open_database
 def command(
     batch: str | None, statuses: tuple[str, ...], code: str | None, older_than_s: float | None
 ) -> None:
-    """Put failed or rejected scans in the queue again: of BATCH, or of all batches by code.
+    """Put failed or rejected scans in the queue again: of BATCH, or of all by code or age.
 
     Example: hc-batch requeue 20260131-081500-3fa9 --status failed
     """
-    if batch is None and code is None:
-        raise click.UsageError("name a BATCH, or a --code for all batches")
+    if batch is None and code is None and older_than_s is None:
+        raise click.UsageError("name a BATCH, or for all batches a --code or --older-than")
     # Loads Celery: only commands that send messages pay for it.
     from worker.intake.recover import publish_now
 

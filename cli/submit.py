@@ -18,6 +18,9 @@ from worker.settings import Settings
 if TYPE_CHECKING:
     from worker.intake.discover import Options
     from worker.intake.submit import Intake
+    from worker.store.session import Database
+
+NAMED = 20
 
 
 @click.command()
@@ -53,7 +56,8 @@ def command(paths: tuple[Path, ...], options: Options, wait: bool, timeout: floa
     known = f" ({again} of them queued before)" if again else ""
     words.print(f"{submission.found} scans{known}, {submission.skipped} files skipped")
     if submission.skipped:
-        words.print(f"see them with: hc-batch status {submission.batch} --skipped")
+        with open_database(settings) as database:
+            _name_skipped(database, submission.batch)
     if not submission.workers_listening:
         words.print("no worker listens; the scans wait in the database: hc-batch worker")
     if wait:
@@ -61,3 +65,14 @@ def command(paths: tuple[Path, ...], options: Options, wait: bool, timeout: floa
             done = follow(database, submission.batch, timeout)
         words.print(counts_line(done.counts, done.skipped))
         sys.exit(exit_of(done))
+
+
+def _name_skipped(database: Database, batch: str) -> None:
+    """The first of them: an archive may hold thousands."""
+    from worker.store.progress import progress, skipped_files
+
+    for file in skipped_files(database, batch, NAMED):
+        words.print(f"skipped: {file.source} ({file.code}: {file.reason})", markup=False)
+    more = progress(database, batch).skipped - NAMED
+    if more > 0:
+        words.print(f"and {more} more: hc-batch status {batch} --skipped")

@@ -14,6 +14,7 @@ from typing import Any
 os.environ.setdefault("REMAP_SIGTERM", "SIGQUIT")
 
 from celery import Celery, signals
+from kombu.transport import TRANSPORT_ALIASES
 
 from worker import log
 from worker.settings import Settings
@@ -23,6 +24,9 @@ KEY_PREFIX = "hc:"
 TASK = "measure_chunk"
 
 _HARD_LIMIT_MARGIN_S = 30.0
+
+# By its alias: a transport that is given by name is not heard where the address is redis+socket://.
+TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), "worker.transport:Transport"))
 
 
 def create_app(settings: Settings, broker_url: str) -> Celery:
@@ -45,16 +49,20 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "task_acks_late": True,
         "task_acks_on_failure": True,
         "task_acks_on_timeout": True,
+        # Again after its process died, as often as max_retries says: rejecting has no end.
         "task_retry_on_worker_lost": True,
+        # Soft: the chunk is given back with the reason. Hard: for a codec that hears no signal.
         "task_soft_time_limit": settings.chunk_limit_s,
         "task_time_limit": settings.chunk_limit_s + _HARD_LIMIT_MARGIN_S,
         # Both places: the worker reads the first, remote control the second.
         "broker_transport_options": _transport_options(settings),
         "visibility_timeout": settings.visibility_timeout_s,
         "broker_connection_timeout": 5,
+        # For ever, and from the start: a worker waits for its broker, whoever comes up first.
         "broker_connection_retry": True,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
+        # A Redis that is full, read-only or loading answers with errors: wait for it as well.
         "broker_channel_error_retry": True,
         # TensorFlow hangs after a fork. Time limits need processes: threads ignore them.
         "worker_pool": "prefork",

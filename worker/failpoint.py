@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from functools import cache
 
 from worker.settings import Settings
@@ -19,7 +18,7 @@ def reach(point: str) -> None:
         (settings.data_dir / f"failpoint-{point}").touch(exist_ok=False)
     except FileExistsError:
         return
-    os.kill(os.getpid(), signal.SIGKILL)
+    os.kill(os.getpid(), settings.failpoints[point])
 
 
 @cache

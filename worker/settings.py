@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from signal import Signals
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -39,6 +40,8 @@ FAILPOINTS = (
     "after-move",
 )
 
+_DEATHS = {"kill9": Signals.SIGKILL, "segfault": Signals.SIGSEGV}
+
 Value = TypeVar("Value")
 
 
@@ -60,12 +63,13 @@ class Settings:
     data_roots: Roots = field(default_factory=Roots)
     ga_formula: str = HADLOCK_1984
     chunk_size: int = 32
+    # With a round of reconciling less than a minute: by then a silent worker's scans go on.
     lease_s: float = 45.0
     reconcile_s: float = 10.0
     chunk_limit_s: float = 240.0
     visibility_timeout_s: float = 600.0
     log_level: str = "INFO"
-    failpoints: tuple[str, ...] = ()
+    failpoints: Mapping[str, Signals] = field(default_factory=dict)
     log_format: str = log.TEXT
 
     @classmethod
@@ -91,7 +95,7 @@ class Settings:
             log_level=_read(
                 env, "HC_LOG_LEVEL", _one_of("DEBUG", "INFO", "WARNING", "ERROR"), "INFO"
             ),
-            failpoints=_read(env, "HC_FAILPOINT", _failpoints, ()),
+            failpoints=_read(env, "HC_FAILPOINT", _failpoints, {}),
             log_format=_read(env, "HC_LOG_FORMAT", _one_of(log.TEXT, log.JSON), log.TEXT),
         )
 
@@ -180,11 +184,14 @@ def _one_of(*allowed: str) -> Callable[[str], str]:
     return parse
 
 
-def _failpoints(text: str) -> tuple[str, ...]:
+def _failpoints(text: str) -> Mapping[str, Signals]:
     parts = [part.strip().partition(":") for part in text.split(",")]
-    if not all(point in FAILPOINTS and action == "kill9" for point, _, action in parts):
-        raise _Unfit(f"POINT:kill9, separated by commas, where POINT is of {', '.join(FAILPOINTS)}")
-    return tuple(point for point, _, _ in parts)
+    if not all(point in FAILPOINTS and death in _DEATHS for point, _, death in parts):
+        raise _Unfit(
+            f"POINT:kill9 or POINT:segfault, separated by commas, where POINT is of "
+            f"{', '.join(FAILPOINTS)}"
+        )
+    return {point: _DEATHS[death] for point, _, death in parts}
 
 
 def _count(least: int, most: int) -> Callable[[str], int]:

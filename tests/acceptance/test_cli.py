@@ -147,6 +147,21 @@ def test_submit_without_a_worker_keeps_the_rows(home: dict[str, str], samples: P
     assert waited.returncode == 5
 
 
+def test_submit_names_the_files_it_skips(
+    home: dict[str, str], samples: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    shutil.copy(samples / "early.dcm", tmp_path / "in")
+    for number in range(25):
+        (tmp_path / "in" / f"notes{number:02}.txt").write_text("words")
+    done = hc(home, "submit", tmp_path / "in")
+    assert f"skipped: {tmp_path / 'in' / 'notes00.txt'} (text: a text file)" in done.stderr
+    assert done.stderr.count("skipped: ") == 20
+    assert "5 more: hc-batch status" in done.stderr
+    listed = hc(home, "status", done.stdout.strip(), "--skipped").stdout
+    assert listed.count("skipped: ") == 25
+
+
 def test_requeue_measures_again_what_was_rejected(home: dict[str, str], samples: Path) -> None:
     done = hc(home, "run", samples / "no_scale.png")
     assert done.returncode == 3
@@ -156,7 +171,11 @@ def test_requeue_measures_again_what_was_rejected(home: dict[str, str], samples:
     assert "1 scans" in hc(home, "cancel", batch).stderr
     assert (rows(home)[0]["status"], rows(home)[0]["code"]) == ("rejected", "cancelled")
     assert "0 scans" in hc(home, "requeue", "--code", "no-head").stderr
+    assert "0 scans" in hc(home, "requeue", "--older-than", "3600").stderr
+    assert "1 scans" in hc(home, "requeue", "--older-than", "0").stderr
+    assert "1 scans" in hc(home, "cancel", batch).stderr
     assert "1 scans" in hc(home, "requeue", "--code", "cancelled").stderr
+    assert hc(home, "requeue").returncode == 2
     assert hc(home, "requeue", "no-such-batch").returncode == 2
 
 

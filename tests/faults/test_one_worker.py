@@ -10,6 +10,7 @@ import sys
 import time
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,13 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, UltrasoundImageStorage, 
 
 from worker.intake.submit import submit
 from worker.result import Status
+from worker.settings import Settings
 from worker.store.progress import counts, latest_batches
 from worker.store.rows import Filter, select_rows
 
 MANY = 48
 GROWN_BYTES = 4 << 30
+MOVING = ("--after", "move", "--interval", "0.2", "--settle", "0.2")
 
 
 @pytest.fixture(scope="module")
@@ -69,41 +72,62 @@ def test_pool_child_killed(plant: Any) -> None:
     plant.check(batch, MANY)
 
 
-def test_a_file_that_kills_its_reader_ends_alone(plant: Any) -> None:
-    """Given 32 files, when one kills the process that reads it, then 31 are measured."""
+def test_a_file_that_segfaults_its_reader_ends_alone(plant: Any) -> None:
+    """Given a chunk of 32 files, when one segfaults its decoder, then 31 are measured."""
     plant.arm("reading")
-    plant.check(plant.submit(32), 32, failed=1)
+    batch = submit(whole(plant), [plant.images(32)]).batch
+    plant.check(batch, 32, failed=1, attempts=1)
     assert plant.fired("reading")
+    (died,) = select_rows(plant.database, Filter(batch, statuses=(Status.FAILED,)))
+    assert died.code == "crashed-worker"
+    assert "SIGSEGV" in (died.message or "")
 
 
 def test_a_file_that_eats_memory_ends_alone(plant: Any) -> None:
-    """Given 32 files, when one grows to gigabytes as it is read, then 31 are measured."""
+    """Given a chunk of 32 files, when one grows to gigabytes in memory, then 31 are measured."""
     images: Path = plant.images(31)
     write_bomb(images / "bomb.dcm")
-    batch = submit(plant.settings, [images]).batch
+    batch = submit(whole(plant), [images]).batch
     plant.check(batch, 32, rejected=1, attempts=1)
     (bomb,) = select_rows(plant.database, Filter(batch, statuses=(Status.REJECTED,)))
     assert bomb.code == "too-large"
 
 
-@pytest.mark.parametrize("failpoint", ["between-moves", "after-move"])
+@pytest.mark.parametrize(
+    "failpoint", ["after-insert", "after-publish", "between-moves", "after-move"]
+)
 def test_watcher_dies_at(plant: Any, failpoint: str) -> None:
     """Given files that a watcher moves, when it dies at this point, then the next one goes on."""
     inbox: Path = plant.images(6)
     for image in inbox.iterdir():
         image.with_suffix(".json").write_text('{"pixel_size_mm": 0.2}')
     plant.arm(failpoint)
-    options = ("--after", "move", "--interval", "0.2", "--settle", "0.2")
-    died = plant.start("watch", str(inbox), *options)
+    died = plant.start("watch", str(inbox), *MOVING)
     assert died.wait(90) == -signal.SIGKILL
-    watcher = plant.start("watch", str(inbox), *options)
+    watch_until_moved(plant, inbox, 6)
+
+
+def test_two_watchers(plant: Any) -> None:
+    """Given one folder, when two watchers take and move its files, then nothing is doubled."""
+    inbox: Path = plant.images(24)
+    for image in inbox.iterdir():
+        image.with_suffix(".json").write_text('{"pixel_size_mm": 0.2}')
+    watch_until_moved(plant, inbox, 24, watchers=2)
+
+
+def watch_until_moved(plant: Any, inbox: Path, count: int, watchers: int = 1) -> None:
+    """Until all images are measured, and lie in done/ with their sidecars."""
+    running = [plant.start("watch", str(inbox), *MOVING) for _ in range(watchers)]
+    done = inbox / "done"
     try:
-        plant.until(lambda: len(list((inbox / "done").iterdir())) == 12)
+        plant.until(lambda: done.is_dir() and len(list(done.iterdir())) == 2 * count)
     finally:
-        watcher.kill()
-        watcher.wait()
+        for watcher in running:
+            watcher.kill()
+            watcher.wait()
     assert {each.name for each in inbox.iterdir()} == {"done"}
-    plant.check(latest_batches(plant.database)[0].batch, 6, attempts=1)
+    (batch,) = [each.batch for each in latest_batches(plant.database) if each.label == str(inbox)]
+    plant.check(batch, count, attempts=1)
 
 
 @pytest.mark.parametrize("failpoint", ["after-claim", "before-commit", "before-ack"])
@@ -127,6 +151,11 @@ def test_submitter_dies_at(plant: Any, failpoint: str) -> None:
     again = submit(plant.settings, [images])
     assert (again.batch, again.new) == (batch, 0)
     plant.check(batch, 6)
+
+
+def whole(plant: Any) -> Settings:
+    """Settings for a submission of one message."""
+    return replace(plant.settings, chunk_size=32)
 
 
 def write_bomb(path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +51,8 @@ def workers(
     plant = postgresql_plant
     plant.redis.kill()
     postgresql.stop()
-    started = [start_worker(plant), start_worker(plant, PYTHONPATH=str(shim))]
+    path = f"{shim}{os.pathsep}{plant.environment.get('PYTHONPATH', '')}"
+    started = [start_worker(plant), start_worker(plant, PYTHONPATH=path)]
     plant.until(lambda: all(each.says("The database does not answer") for each in started))
     postgresql.ensure_postgres_running()
     plant.until(lambda: all(each.says("Redis does not answer") for each in started))
@@ -58,6 +61,17 @@ def workers(
     plant.until(lambda: all(each.says(" ready.") for each in started))
     assert [each.process.poll() for each in started] == [None, None]
     return started
+
+
+def test_clock_off_by_an_hour(postgresql_plant: Any, workers: list[Any]) -> None:
+    """Given a worker whose clock is an hour ahead, when two share a batch, then each scan has one.
+
+    All the other tests here have that worker too.
+    """
+    right, wrong = (each.log.read_text().splitlines()[-1][:19] for each in workers)
+    ahead = datetime.fromisoformat(wrong) - datetime.fromisoformat(right)
+    assert timedelta(minutes=50) < ahead < timedelta(minutes=70)
+    postgresql_plant.check(postgresql_plant.submit(MANY), MANY, attempts=1)
 
 
 def test_postgresql_restarted(postgresql_plant: Any, postgresql: Any, workers: list[Any]) -> None:

@@ -6,8 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from sqlalchemy import create_engine, text
 
+from worker import doctor as examination
 from worker.settings import Settings
 from worker.store.session import open_database
 
@@ -79,3 +81,38 @@ def test_weights_without_their_card_are_told(environment: dict[str, str], tmp_pa
     assert code == 2
     assert "WRONG" in lines["weights"]
     assert "HC_WEIGHTS" in lines["weights"]
+
+
+def test_a_clock_that_is_off_and_a_disk_that_is_full_are_told(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # This machine's clock and disk are well, so the bounds move instead.
+    monkeypatch.setattr(examination, "MAX_CLOCK_DIFFERENCE_S", -1)
+    monkeypatch.setattr(examination, "MIN_FREE_BYTES", 2**80)
+    with open_database(settings):
+        found = {each.about: each for each in examination.examine(settings)}
+    assert found["clock"].text.endswith("s from the database's")
+    assert "timedatectl set-ntp true" in (found["clock"].remedy or "")
+    assert " GiB free in " in found["disk"].text
+    assert "HC_DATA_DIR" in (found["disk"].remedy or "")
+
+
+@pytest.mark.parametrize(
+    ("answer", "text_of_it", "is_well"),
+    [("echo Tesla", "Tesla", True), ("exit 9", "the driver does not answer", False)],
+)
+def test_the_gpu_is_what_its_driver_says(
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: str,
+    text_of_it: str,
+    is_well: bool,
+) -> None:
+    tool = tmp_path / "bin" / "nvidia-smi"
+    tool.parent.mkdir()
+    tool.write_text(f"#!/bin/sh\n{answer}\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tool.parent}:/usr/bin:/bin")
+    (gpu,) = [each for each in examination.examine(settings) if each.about == "gpu"]
+    assert (gpu.text, gpu.remedy is None) == (text_of_it, is_well)

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 
 @pytest.fixture
@@ -72,3 +73,28 @@ def test_lines_about_a_scan_carry_its_ids(environment: dict[str, str], tmp_path:
     (chunk,) = [each for each in events if each["event"] == "finished 1 scans"]
     assert ended["task"] == chunk["task"]
     assert "scan" not in chunk
+
+
+def test_passwords_are_in_no_line_at_any_level(
+    environment: dict[str, str], redis_url: str, postgresql_url: str, tmp_path: Path
+) -> None:
+    database_url = make_url(postgresql_url).set(password="secret")
+    environment = environment | {
+        "HC_DATABASE_URL": database_url.render_as_string(hide_password=False),
+        "HC_BROKER_URL": redis_url,
+        "HC_LOG_LEVEL": "DEBUG",
+    }
+    (tmp_path / "damaged.dcm").write_bytes(b"no image at all")
+    command = [sys.executable, "-m", "cli.main"]
+    path = tmp_path / "worker.log"
+    with path.open("w") as file:
+        worker = subprocess.Popen([*command, "worker"], env=environment, stdout=file, stderr=file)
+        submit = [*command, "submit", str(tmp_path / "damaged.dcm"), "--wait", "--timeout", "120"]
+        done = subprocess.run(submit, env=environment, stdout=file, stderr=file, check=False)
+        worker.terminate()
+        worker.wait(60)
+    log = path.read_text()
+    assert done.returncode == 3, log
+    assert " DEBUG " in log
+    assert "geheim" not in log
+    assert "secret" not in log

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import subprocess
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -239,6 +241,34 @@ def test_a_full_disk_pauses_and_says_so(
     assert caplog.text.count("paused") == 1
     with watching(settings, inbox):
         until(lambda: sources(database) == ["a.png"])
+
+
+@pytest.mark.parametrize("number", [errno.EBUSY, errno.ESTALE])
+def test_a_busy_file_is_waited_for(
+    settings: Settings,
+    database: Database,
+    inbox: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    number: int,
+) -> None:
+    (inbox / "held.dcm").write_bytes(PNG)
+    (inbox / "free.png").write_bytes(PNG)
+    refusals = [OSError(number, os.strerror(number)) for _ in range(3)]
+    real = Path.open
+
+    def busy(path: Path, *how: Any, **more: Any) -> Any:
+        if path.name == "held.dcm" and refusals:
+            raise refusals.pop()
+        return real(path, *how, **more)
+
+    # As a network drive does; a local disk never would.
+    monkeypatch.setattr(Path, "open", busy)
+    with watching(settings, inbox):
+        until(lambda: sources(database) == ["free.png"])
+        until(lambda: sources(database) == ["free.png", "held.dcm"])
+    assert not refusals
+    assert caplog.text.count("held.dcm, which is busy") == 1, "told once, not at each look"
 
 
 MOUNTS = r"""22 1 254:0 / / rw,relatime - ext4 /dev/vda rw

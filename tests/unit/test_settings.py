@@ -16,7 +16,14 @@ def test_with_nothing_set_everything_is_in_the_data_directory() -> None:
 
 def test_empty_variables_count_as_absent(tmp_path: Path) -> None:
     env = {"HC_DATA_DIR": str(tmp_path), "HC_BROKER_URL": "", "HC_LEASE_S": " "}
-    assert Settings.from_environment(env).lease_s == 60
+    assert Settings.from_environment(env) == Settings.from_environment(
+        {"HC_DATA_DIR": env["HC_DATA_DIR"]}
+    )
+
+
+def test_a_silent_workers_scans_go_on_within_a_minute() -> None:
+    settings = Settings.from_environment({})
+    assert settings.lease_s + settings.reconcile_s < 60
 
 
 def test_addresses_of_postgresql_get_the_driver_we_ship() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shutil
@@ -10,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from worker.errors import BrokerUnreachable, ServiceUnavailable
+from worker.failpoint import reach
 from worker.intake.discover import Options, Request
 from worker.intake.folder import Folder, Ready, WatchOptions
 from worker.intake.mounts import on_network
@@ -66,6 +68,7 @@ class Inbox:
         self._intake = Intake(self._batch)
         self._folder: Folder | None = None
         self._told: str | None = None
+        self._busy: set[Path] = set()
         on_progress(self._intake)
 
     def look(self) -> None:
@@ -92,7 +95,11 @@ class Inbox:
             self._tell(f"paused: more than {self._how.max_disk_percent:g} % of {full} are used")
             return
         self._tell(None)
-        for part in _parts(settled):
+        busy = {path for path, _ in settled if _is_busy(path)}
+        for path in sorted(busy - self._busy):
+            logger.warning("waiting for %s, which is busy", path)
+        self._busy = busy
+        for part in _parts([each for each in settled if each[0] not in busy]):
             self._intake += self._take(part)
             folder.mark_taken(part)
             self._on_progress(self._intake)
@@ -111,10 +118,12 @@ class Inbox:
         skips = [each for each in found if isinstance(each, NewSkip)]
         insert_skipped(self._database, self._batch, skips)
         new = insert_scans(self._database, self._batch, scans, published=True)
+        reach("after-insert")
         try:
             self._publisher.publish(new)
         except BrokerUnreachable as error:
             logger.warning("%s", error)  # a worker finds them in the ledger
+        reach("after-publish")
         return Intake(self._batch, len(scans), len(new), len(skips))
 
     def _new_folder(self) -> Folder:
@@ -140,6 +149,17 @@ class Inbox:
         else:
             logger.warning("%s", hindrance)
         self._told = hindrance
+
+
+def _is_busy(path: Path) -> bool:
+    """Whether it cannot be opened just now: held by its writer, or its server is coming back."""
+    if path.is_symlink():
+        return False  # it may lead to where nothing is opened
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        return error.errno in (errno.EBUSY, errno.ESTALE)
+    return False
 
 
 def _parts(files: list[Ready]) -> Iterator[list[Ready]]:
