@@ -16,7 +16,7 @@ from hcmodel.quality import signals_of
 from hcmodel.training.hc18 import LabelledImage, read_grey
 
 COVERAGE = 0.9
-FLAGGED_SHARE = 0.04
+FLAGGED_SHARE = 0.03
 """Of the heads that calibrate, this share lies below ``Doubt.min_confidence``."""
 QUANTILES = 21
 RIDGE = 2.0

@@ -11,7 +11,7 @@ from hcmodel.card import Card
 from hcmodel.doubt import Doubt
 from hcmodel.fit import Head, HeadFit
 from hcmodel.geometry import Ellipse, Spacing
-from hcmodel.quality import IMPLAUSIBLE_SHAPE, LOW_CONFIDENCE, judge, signals_of
+from hcmodel.quality import IMPLAUSIBLE_SHAPE, LOOKS_DIFFER, LOW_CONFIDENCE, judge, signals_of
 from hcmodel.training.calibrate import Judged, fit_doubt
 from hcmodel.training.hc18 import LabelledImage
 from hcmodel.unet_config import UNetConfig
@@ -95,3 +95,16 @@ def test_the_shape_is_judged_in_millimetres() -> None:
     assert IMPLAUSIBLE_SHAPE in judge(narrow, SPACING, None)
     assert IMPLAUSIBLE_SHAPE in judge(narrow, None, None)
     assert judge(narrow, Spacing(row_mm=1.6, column_mm=1.0), None) == ()
+
+
+def test_two_looks_must_agree_and_both_convince() -> None:
+    near = HeadFit(Ellipse(0, 0, 40, 30, 0), 0.005, 0.0, 1.0, 0.97, 0.9)
+    like = replace(near, ellipse=Ellipse(0, 0, 41, 30, 0))
+    assert judge(Head(like, near), SPACING, None) == ()
+    larger = replace(near, ellipse=Ellipse(0, 0, 43, 32, 0))
+    assert judge(Head(larger, near), SPACING, None) == (LOOKS_DIFFER,)
+    vague = replace(like, agreement=0.8)
+    for looks in ((vague, near), (near, vague)):
+        assert judge(Head(*looks), SPACING, None) == (LOW_CONFIDENCE,)
+    sure = replace(PLAIN, means=(0.0,) * 8, deviations=(1.0,) * 8, weights=(0.0,) * 8)
+    assert judge(Head(vague, near), SPACING, replace(sure, min_confidence=0.0)) == (LOW_CONFIDENCE,)
