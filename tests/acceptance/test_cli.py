@@ -117,7 +117,7 @@ def measured_so_far(home: dict[str, str]) -> int:
 
 
 def test_an_interrupted_run_keeps_and_continues(home: dict[str, str], tmp_path: Path) -> None:
-    write_series(tmp_path / "in", 120, seed=5)
+    write_series(tmp_path / "in", 120, seed=8)
     command = [str(HC_BATCH), "run", str(tmp_path / "in")]
     first = subprocess.Popen(command, env=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     deadline_s = time.monotonic() + 90

@@ -145,6 +145,30 @@ def test_a_ledger_over_tls(postgresql_tls_url: str, authority: Path, tmp_path: P
         connection.close()
 
 
+@pytest.mark.skipif(not SHIPPED.exists(), reason="needs the shipped weights")
+def test_a_ledger_over_tls_beside_the_network(
+    postgresql_tls_url: str, authority: Path, environment: dict[str, str]
+) -> None:
+    url = f"{postgresql_tls_url}?sslmode=verify-full&sslrootcert={authority}"
+    script = (
+        "from worker.pipeline import open_instrument\n"
+        "from worker.settings import Settings\n"
+        "settings = Settings.from_environment()\n"
+        "with open_instrument(settings):\n"
+        "    from worker.store.session import open_database\n"
+        "    with open_database(settings):\n"
+        "        print('both')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment | {"HC_DATABASE_URL": url},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "both\n"), done.stderr
+
+
 def test_a_postgresql_of_unknown_origin_is_refused(postgresql_tls_url: str, tmp_path: Path) -> None:
     other = tmp_path / "other.pem"
     trustme.CA().cert_pem.write_to_path(other)
