@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
@@ -12,6 +14,8 @@ from cli.training import folder_argument, labelled, unseen_images
 from hcmodel.card import Card, verify
 from hcmodel.doubt import Doubt
 from worker.errors import TrainingDataUnusable
+
+Fold = TypeVar("Fold")
 
 
 @click.command()
@@ -30,8 +34,9 @@ from worker.errors import TrainingDataUnusable
     help="Weights that get the doubt of all folds, as a network of the same recipe.",
 )
 def command(folder: Path, folds: tuple[Path, ...], into: Path | None) -> None:
-    """Store in the cards how far a measurement may be off, learned from unseen exams.
+    """Store in the cards what unseen exams teach: the level without bias, and the doubt.
 
+    The level is the probability along whose line heads are fitted, the doubt how far HC may be off.
     Each fold's card gets what the other folds teach, so that evaluating it stays honest.
 
     Example: hc-batch model calibrate ~/hc18 --weights a.keras --weights b.keras
@@ -41,23 +46,35 @@ def command(folder: Path, folds: tuple[Path, ...], into: Path | None) -> None:
     images = labelled(folder)
     # Keras takes 4 to 5 s to import: only those who measure pay for it.
     from hcmodel.engine import Engine
-    from hcmodel.training.calibrate import fit_doubt, judged
+    from hcmodel.training.calibrate import LEVELS, Judged, fit_doubt, judged, unbiased_level
 
-    heads = []
-    for weights in folds:
-        unseen = unseen_images(images, verify(weights))
-        if not unseen:
+    unseen = [unseen_images(images, verify(weights)) for weights in folds]
+    for weights, part in zip(folds, unseen, strict=True):
+        if not part:
             raise TrainingDataUnusable(f"all images are of exams that trained {weights}")
-        found = judged(unseen, Engine(weights))
-        heads.append(list(progress(found, len(unseen), f"{weights.parent.name}")))
-    for index, weights in enumerate(folds):
-        others = [fold for other, fold in enumerate(heads) if other != index]
-        _store(weights, fit_doubt(others))
+    engines = [Engine(weights) for weights in folds]
+
+    def judge(fold: int, level: float) -> list[Judged]:
+        found = judged(unseen[fold], engines[fold], level)
+        name = f"{folds[fold].parent.name} at {level:.3f}"
+        return list(progress(found, len(unseen[fold]), name))
+
+    lower, upper = ([judge(fold, level) for fold in range(len(folds))] for level in LEVELS)
+    levels = [
+        unbiased_level(_without(fold, lower), _without(fold, upper)) for fold in range(len(folds))
+    ]
+    heads = [judge(fold, level) for fold, level in enumerate(levels)]
+    for fold, weights in enumerate(folds):
+        _store(weights, levels[fold], fit_doubt(_without(fold, heads)))
     if into is not None:
-        _store(into, fit_doubt(heads))
+        _store(into, unbiased_level(lower, upper), fit_doubt(heads))
 
 
-def _store(weights: Path, doubt: Doubt) -> None:
-    card: Card = replace(verify(weights), doubt=doubt)
+def _without(left_out: int, folds: Sequence[Fold]) -> list[Fold]:
+    return [fold for index, fold in enumerate(folds) if index != left_out]
+
+
+def _store(weights: Path, level: float, doubt: Doubt) -> None:
+    card: Card = replace(verify(weights), level=level, doubt=doubt)
     card.write(weights)
     out.print(f"{weights}: {card.model}, 90 % within {doubt.interval_ratio:.2f} expected errors")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -38,7 +39,7 @@ from worker.errors import TrainingDataUnusable
 @click.option(
     "--all-images", is_flag=True, help="Hold nothing out, in as many steps as a fold takes."
 )
-@click.option("--epochs", type=click.IntRange(min=1), help="At most so many, of each part.")
+@click.option("--epochs", type=click.IntRange(min=1), help="At most so many.")
 def command(
     folder: Path, recipe: str, target: Path | None, fold: int, all_images: bool, epochs: int | None
 ) -> None:
@@ -60,9 +61,9 @@ def command(
 
     chosen = RECIPES[recipe]
     if epochs is not None:
-        chosen = chosen.with_epochs(lambda most: min(most, epochs))
+        chosen = replace(chosen, epochs=min(chosen.epochs, epochs))
     elif all_images:
-        chosen = chosen.with_epochs(lambda of_fold: round(of_fold * (1 - 1 / FOLDS)))
+        chosen = replace(chosen, epochs=round(chosen.epochs * (1 - 1 / FOLDS)))
     try:
         weights = train_network(training, validation, chosen, target)
     except TrainingDataError as error:

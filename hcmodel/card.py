@@ -24,7 +24,8 @@ class WeightsError(Exception):
 class Card:
     """Stored as JSON beside the weights, ``NAME.json`` for ``NAME.keras``.
 
-    ``doubt`` is ``None`` until the weights are calibrated.
+    ``level`` is the probability at which the outline has no bias of HC, ``doubt`` tells how far it
+    may be off; both come with calibration.
     """
 
     name: str
@@ -33,12 +34,13 @@ class Card:
     recipe: str
     training: Mapping[str, object] = field(default_factory=dict)
     figures: Mapping[str, object] = field(default_factory=dict)
+    level: float = 0.5
     doubt: Doubt | None = None
 
     @property
     def model(self) -> str:
         """The measuring instrument's version, as it stands in every row."""
-        calibration = f"-{_short_hash(self.doubt)}" if self.doubt else ""
+        calibration = f"-{_short_hash(self.level, self.doubt)}" if self.doubt else ""
         return f"{self.name}-{self.sha256[:12]}{calibration}-{CODE_VERSION}"
 
     def write(self, weights: Path) -> None:
@@ -67,8 +69,8 @@ def _doubt(stored: dict[str, Any] | None) -> Doubt | None:
     return Doubt(**{**stored, **lists})
 
 
-def _short_hash(doubt: Doubt) -> str:
-    text = json.dumps(asdict(doubt), sort_keys=True)
+def _short_hash(level: float, doubt: Doubt) -> str:
+    text = json.dumps({"level": level, **asdict(doubt)}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:6]
 
 

@@ -67,13 +67,17 @@ class Head:
         return abs(math.log(last / first))
 
 
-def fit_head(probability: NDArray[np.float32], prepared: Prepared) -> HeadFit | None:
+def fit_head(
+    probability: NDArray[np.float32], prepared: Prepared, level: float = LEVEL
+) -> HeadFit | None:
     """Ellipse of the head in a ``(H, W)`` map of the network's raster; ``None`` without a head.
+
+    ``level``: the probability along whose line it is fitted.
 
     A skull may come in two arcs, and a second bright body may lie beside it: the largest piece
     alone and all pieces together are both fitted, and the map decides between them.
     """
-    pieces = sorted(_level_lines(probability), key=_area_px, reverse=True)
+    pieces = sorted(_level_lines(probability, level), key=_area_px, reverse=True)
     if not pieces or _area_px(pieces[0]) < MIN_AREA_SHARE * probability.size:
         return None
     long_enough = MIN_LINE_SHARE * len(pieces[0])
@@ -126,10 +130,10 @@ def fit_points(points_px: FloatArray) -> Ellipse | None:
     return Ellipse.from_matrix(middle + np.array([x_px, y_px]), axes)
 
 
-def _level_lines(probability: NDArray[np.float32]) -> list[FloatArray]:
+def _level_lines(probability: NDArray[np.float32], level: float) -> list[FloatArray]:
     """Outer level lines ``(N, 2)`` x, y in px, sub-pixel, closed along the raster's border."""
     padded = np.pad(probability, 1)
-    lines: list[FloatArray] = contourpy.contour_generator(z=padded, name="serial").lines(LEVEL)  # type: ignore[assignment]
+    lines: list[FloatArray] = contourpy.contour_generator(z=padded, name="serial").lines(level)  # type: ignore[assignment]
     return [line[:-1] - 1 for line in lines if len(line) > MIN_POINTS and _signed_area(line) > 0]
 
 

@@ -14,21 +14,27 @@ from hcmodel.preprocess import Prepared
 from hcmodel.quality import is_convincing
 
 
-def find_heads(images: Sequence[Prepared], engine: Engine) -> list[Head | None]:
-    """One head per image, or ``None`` where a look shows nothing that may be called one."""
-    wholes = _fits(images, engine)
+def find_heads(
+    images: Sequence[Prepared], engine: Engine, level: float | None = None
+) -> list[Head | None]:
+    """One head per image, or ``None`` where a look shows nothing that may be called one.
+
+    ``level``: the probability along whose line heads are fitted, that of the card unless given.
+    """
+    level = engine.card.level if level is None else level
+    wholes = _fits(images, engine, level)
     if not engine.card.network.second_look:
         return [None if whole is None else Head(whole) for whole in wholes]
     heads: list[Head | None] = [None] * len(images)
     found = [(index, whole) for index, whole in enumerate(wholes) if whole is not None]
     again = [engine.prepare(images[index].original, whole.ellipse) for index, whole in found]
-    for (index, whole), near in zip(found, _fits(again, engine), strict=True):
+    for (index, whole), near in zip(found, _fits(again, engine, level), strict=True):
         heads[index] = None if near is None else Head(whole, near)
     return heads
 
 
-def _fits(images: Sequence[Prepared], engine: Engine) -> list[HeadFit | None]:
+def _fits(images: Sequence[Prepared], engine: Engine, level: float) -> list[HeadFit | None]:
     """The fits that convince."""
     maps = engine.predict(images)
-    fits = (fit_head(seen, image) for seen, image in zip(maps, images, strict=True))
+    fits = (fit_head(seen, image, level) for seen, image in zip(maps, images, strict=True))
     return [fit if fit is not None and is_convincing(fit) else None for fit in fits]

@@ -18,6 +18,9 @@ from hcmodel.training.hc18 import LabelledImage, read_grey
 COVERAGE = 0.9
 FLAGGED_SHARE = 0.03
 """Of the heads that calibrate, this share lies below ``Doubt.min_confidence``."""
+LEVELS = (0.45, 0.5)
+LEVEL_BOUNDS = (0.4, 0.6)
+"""A network that needs more is better trained again."""
 QUANTILES = 21
 RIDGE = 2.0
 """Weight of the squared coefficients against the sum over heads; they stay small without need."""
@@ -39,13 +42,29 @@ class Judged:
         return signals_of(self.head, self.image.spacing)
 
 
-def judged(images: Iterable[LabelledImage], engine: Engine) -> Iterator[Judged]:
-    """The heads that the network finds in the images; images without one are left out."""
+def judged(images: Iterable[LabelledImage], engine: Engine, level: float) -> Iterator[Judged]:
+    """The heads that the network finds in the images, fitted along a level line.
+
+    Images without one are left out.
+    """
     for image in images:
-        (head,) = find_heads([engine.prepare(read_grey(image.image_path))], engine)
+        (head,) = find_heads([engine.prepare(read_grey(image.image_path))], engine, level)
         if head is not None and image.hc_mm is not None:
             hc_mm = head.last.ellipse.circumference_mm(image.spacing)
             yield Judged(image, head, hc_mm - image.hc_mm)
+
+
+def unbiased_level(lower: Sequence[Sequence[Judged]], upper: Sequence[Sequence[Judged]]) -> float:
+    """The level without bias, from folds that were judged at both of ``LEVELS``.
+
+    Between them HC falls nearly in proportion to the level.
+    """
+    biases_mm = [
+        np.mean([head.error_mm for fold in folds for head in fold]) for folds in (lower, upper)
+    ]
+    share = biases_mm[0] / (biases_mm[0] - biases_mm[1])
+    level = LEVELS[0] + share * (LEVELS[1] - LEVELS[0])
+    return round(float(np.clip(level, *LEVEL_BOUNDS)), 4)
 
 
 def fit_doubt(folds: Sequence[Sequence[Judged]]) -> Doubt:

@@ -29,8 +29,7 @@ Augment = Callable[[Sample, FloatArray, Raster, np.random.Generator], Sample]
 class Recipe:
     """All that decides a training besides its data.
 
-    ``late_augment`` takes over from ``augment`` in the last ``late_epochs``. ``first`` is trained
-    before, in a folder of its own, and this one goes on from its weights. Images below 14 and
+    ``late_augment`` takes over from ``augment`` in the last ``late_epochs``. Images below 14 and
     above 28 weeks, of which HC18 has few, come ``rare_turns`` times in an epoch.
     """
 
@@ -48,12 +47,6 @@ class Recipe:
     late_augment: Augment | None = None
     late_epochs: int = 0
     bfloat16: bool = False
-    first: Recipe | None = None
-
-    def with_epochs(self, change: Callable[[int], int]) -> Recipe:
-        """The same with other numbers of epochs, also of what comes first."""
-        first = None if self.first is None else self.first.with_epochs(change)
-        return replace(self, epochs=change(self.epochs), first=first)
 
 
 NOTEBOOK = Recipe(
@@ -68,8 +61,8 @@ MILD = Scanners(view=0.15, look=0.05, near=0.65)
 VARIED = Scanners(view=0.35, look=0.1, other=0.3, near=0.65)
 FAR = Scanners(view=OTHER_VIEW, look=OTHER_LOOK, near=0.65)
 
-COARSE = Recipe(
-    name="hc18-coarse",
+HC18 = Recipe(
+    name="hc18",
     network=UNetConfig(
         input_height=128,
         input_width=192,
@@ -93,24 +86,12 @@ COARSE = Recipe(
     bfloat16=True,
 )
 
-HC18 = replace(
-    COARSE,
-    name="hc18",
-    network=replace(COARSE.network, input_height=160, input_width=224),
-    epochs=12,
-    learning_rate=8e-4,
-    late_epochs=5,
-    first=COARSE,
-)
-"""Most epochs on a coarse raster, where they are cheap; the last ones on a finer one."""
-
-SMALL = replace(COARSE, name="small", epochs=12, late_epochs=2)
-"""``COARSE`` for fewer epochs: cheap enough to vary one choice at a time."""
+SMALL = replace(HC18, name="small", epochs=12, late_epochs=2)
+"""``HC18`` for fewer epochs: cheap enough to vary one choice at a time."""
 
 ONE_LOOK = replace(SMALL.network, second_look=False)
 
 ABLATIONS = (
-    COARSE,
     SMALL,
     replace(
         SMALL,

@@ -38,5 +38,5 @@ def test_output_covers_the_input_in_probabilities(stride: int) -> None:
 
 def test_side_outputs_are_coarser_and_fall_away() -> None:
     shapes = get_unet(HC18.network, side_outputs=2).output_shape
-    assert shapes == [(None, 160, 224, 1), (None, 40, 56, 1), (None, 20, 28, 1)]
-    assert get_unet(HC18.network).output_shape == (None, 160, 224, 1)
+    assert shapes == [(None, 128, 192, 1), (None, 32, 48, 1), (None, 16, 24, 1)]
+    assert get_unet(HC18.network).output_shape == (None, 128, 192, 1)
