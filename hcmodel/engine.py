@@ -25,7 +25,7 @@ with stderr_silenced():
 
 from hcmodel.card import Card, WeightsError, verify
 from hcmodel.doubt import Doubt
-from hcmodel.geometry import Ellipse
+from hcmodel.geometry import Ellipse, Spacing
 from hcmodel.preprocess import Prepared, around, prepare, to_tensor, whole_image
 
 BATCH_SIZE_CPU = 8
@@ -75,15 +75,22 @@ class Engine:
         """What tells how far a measurement may be off, where the card has it."""
         return self.card.doubt
 
-    def prepare(self, pixels: NDArray[np.uint8], head: Ellipse | None = None) -> Prepared:
-        """``(rows, columns)`` uint8 grey on the network's raster: whole, or a head from near."""
+    def prepare(self, pixels: NDArray[np.uint8], spacing: Spacing | None) -> Prepared:
+        """``(rows, columns)`` uint8 grey, whole, on the network's raster.
+
+        An image of unknown ``spacing`` is taken to have square pixels.
+        """
         shape = (pixels.shape[0], pixels.shape[1])
-        if head is None:
-            keep_aspect = self.card.network.keep_aspect
-            return prepare(
-                pixels, whole_image(shape, self._shape, keep_aspect=keep_aspect), self._shape
-            )
-        return prepare(pixels, around(head, self._shape), self._shape)
+        aspect = 1.0 if spacing is None else spacing.row_mm / spacing.column_mm
+        keep_aspect = self.card.network.keep_aspect
+        to_network = whole_image(shape, self._shape, keep_aspect=keep_aspect, pixel_aspect=aspect)
+        return prepare(pixels, to_network, self._shape, aspect)
+
+    def look_closer(self, image: Prepared, head: Ellipse) -> Prepared:
+        """The same image on the network's raster, a head of it from near."""
+        aspect = image.pixel_aspect
+        to_network = around(head, self._shape, aspect)
+        return prepare(image.original, to_network, self._shape, aspect)
 
     def predict(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
         """``(B, H, W)`` probability of "head", ``batch_size`` images at a time.

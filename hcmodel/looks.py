@@ -27,7 +27,7 @@ def find_heads(
         return [None if whole is None else Head(whole) for whole in wholes]
     heads: list[Head | None] = [None] * len(images)
     found = [(index, whole) for index, whole in enumerate(wholes) if whole is not None]
-    again = [engine.prepare(images[index].original, whole.ellipse) for index, whole in found]
+    again = [engine.look_closer(images[index], whole.ellipse) for index, whole in found]
     for (index, whole), near in zip(found, _fits(again, engine, level), strict=True):
         heads[index] = None if near is None else Head(whole, near)
     return heads

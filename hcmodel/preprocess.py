@@ -21,11 +21,13 @@ class Prepared:
     ``pixels``: ``(H, W)`` uint8 of the network's size, black where the image does not reach.
     ``to_network``: 2x3 affine map from original pixel centres to network pixel centres.
     ``original``: the image itself, ``(rows, columns)`` uint8.
+    ``pixel_aspect``: height over width of its pixels in mm.
     """
 
     pixels: NDArray[np.uint8]
     to_network: FloatArray
     original: NDArray[np.uint8]
+    pixel_aspect: float = 1.0
 
     @property
     def original_shape(self) -> tuple[int, int]:
@@ -40,7 +42,10 @@ class Prepared:
 
 
 def prepare(
-    pixels: NDArray[np.uint8], to_network: FloatArray, network_shape: tuple[int, int]
+    pixels: NDArray[np.uint8],
+    to_network: FloatArray,
+    network_shape: tuple[int, int],
+    pixel_aspect: float = 1.0,
 ) -> Prepared:
     """``(rows, columns)`` uint8 grey, seen through a 2x3 affine map to the network's raster.
 
@@ -55,34 +60,41 @@ def prepare(
     back = np.array([[step_x, 0, (step_x - 1) / 2], [0, step_y, (step_y - 1) / 2]])
     size = (network_shape[1], network_shape[0])
     seen = cv2.warpAffine(shrunk, chained(to_network, back), size, flags=cv2.INTER_CUBIC)
-    return Prepared(np.asarray(seen, np.uint8), to_network, pixels)
+    return Prepared(np.asarray(seen, np.uint8), to_network, pixels, pixel_aspect)
 
 
 def whole_image(
-    original_shape: tuple[int, int], network_shape: tuple[int, int], *, keep_aspect: bool
+    original_shape: tuple[int, int],
+    network_shape: tuple[int, int],
+    *,
+    keep_aspect: bool,
+    pixel_aspect: float = 1.0,
 ) -> FloatArray:
     """2x3 affine map that shows all of an image.
 
-    With ``keep_aspect`` it is centred and black fills the rest; else it is squashed. Each axis has
-    a scale of its own, because sizes are rounded to pixels.
+    With ``keep_aspect`` it is centred in the shape that it has in mm, and black fills the rest;
+    else it is squashed. Each axis has a scale of its own, because sizes are rounded to pixels.
     """
     rows, columns = original_shape
     height, width = network_shape
     if keep_aspect:
-        scale = min(height / rows, width / columns)
-        height, width = max(1, round(rows * scale)), max(1, round(columns * scale))
+        high = rows * pixel_aspect
+        scale = min(height / high, width / columns)
+        height, width = max(1, round(high * scale)), max(1, round(columns * scale))
     top, left = (network_shape[0] - height) // 2, (network_shape[1] - width) // 2
     scale_x, scale_y = width / columns, height / rows
     return np.array([[scale_x, 0, (scale_x - 1) / 2 + left], [0, scale_y, (scale_y - 1) / 2 + top]])
 
 
-def around(head: Ellipse, network_shape: tuple[int, int]) -> FloatArray:
+def around(head: Ellipse, network_shape: tuple[int, int], pixel_aspect: float = 1.0) -> FloatArray:
     """2x3 affine map that shows a head in the middle, at the same size whatever it had."""
     left, top, right, bottom = head.bounding_box_px()
     height, width = network_shape
-    scale = min(FILL_WIDTH * width / (right - left), FILL_HEIGHT * height / (bottom - top))
+    high = (bottom - top) * pixel_aspect
+    scale = min(FILL_WIDTH * width / (right - left), FILL_HEIGHT * height / high)
+    linear = np.diag([scale, scale * pixel_aspect])
     middle = np.array([width - 1, height - 1]) / 2
-    return np.column_stack([scale * np.eye(2), middle - scale * head.center_px])
+    return np.column_stack([linear, middle - linear @ head.center_px])
 
 
 def chained(second: FloatArray, first: FloatArray) -> FloatArray:

@@ -24,7 +24,7 @@ def network_images_per_s(weights: Path, images: int = 32) -> dict[int, float]:
     speeds = {}
     for size in BATCH_SIZES:
         engine = Engine(weights, batch_size=size)
-        batch = [engine.prepare(blank)] * size
+        batch = [engine.prepare(blank, None)] * size
         engine.predict(batch)
         looks = 2 if engine.card.network.second_look else 1
         rate = _rate(lambda: engine.predict(batch), images // size, size)  # noqa: B023

@@ -152,7 +152,7 @@ class Instrument:
         for region in scan.regions:
             box = region.box
             crop = scan.pixels[box.top : box.bottom, box.left : box.right]
-            pending.views.append(_View(region, self._engine.prepare(crop)))
+            pending.views.append(_View(region, self._engine.prepare(crop, region.spacing)))
         return pending
 
     def _flush(self, waiting: list[_Pending]) -> Iterator[tuple[ScanRequest, Result]]:

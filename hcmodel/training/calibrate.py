@@ -48,7 +48,9 @@ def judged(images: Iterable[LabelledImage], engine: Engine, level: float) -> Ite
     Images without one are left out.
     """
     for image in images:
-        (head,) = find_heads([engine.prepare(read_grey(image.image_path))], engine, level)
+        (head,) = find_heads(
+            [engine.prepare(read_grey(image.image_path), image.spacing)], engine, level
+        )
         if head is not None and image.hc_mm is not None:
             hc_mm = head.last.ellipse.circumference_mm(image.spacing)
             yield Judged(image, head, hc_mm - image.hc_mm)

@@ -42,12 +42,12 @@ class Fitted:
 def fit_all_ways(images: Iterable[LabelledImage], engine: Engine) -> Iterator[Fitted]:
     """Each image's ellipses; ``None`` where the level line gives none."""
     for image in images:
-        prepared = engine.prepare(read_grey(image.image_path))
+        prepared = engine.prepare(read_grey(image.image_path), image.spacing)
         (head,) = find_heads([prepared], engine)
         ways: dict[str, Ellipse | None] = dict.fromkeys((LEVEL_LINE, WHOLE, MOMENTS, DIRECT))
         if head is not None:
             if head.near is not None:
-                prepared = engine.prepare(prepared.original, head.whole.ellipse)
+                prepared = engine.look_closer(prepared, head.whole.ellipse)
             probability = engine.predict([prepared])[0]
             start = head.last.ellipse.transformed(prepared.to_network)
             ways = {

@@ -54,7 +54,7 @@ def test_half_a_batch_gives_the_same_maps(
 ) -> None:
     engine = Engine(SHIPPED, batch_size=4)
     pixels = np.random.default_rng(1).integers(0, 255, (5, 60, 90), np.uint8)
-    images = [engine.prepare(each) for each in pixels]
+    images = [engine.prepare(each, None) for each in pixels]
     whole = engine.predict(images)
     refusing = Engine(greedy, batch_size=4)
     with pytest.raises(tf.errors.ResourceExhaustedError) as refusal:

@@ -11,7 +11,7 @@ from keras import layers
 
 from hcmodel.card import Card, file_sha256
 from hcmodel.engine import Engine
-from hcmodel.geometry import Ellipse
+from hcmodel.geometry import Ellipse, Spacing
 from hcmodel.looks import find_heads
 from hcmodel.unet_config import UNetConfig
 
@@ -41,7 +41,7 @@ def picture(*heads: Ellipse) -> np.ndarray:
 
 def test_from_near_a_small_head_is_measured_closer(tmp_path: Path) -> None:
     twice = engine(tmp_path, second_look=True)
-    (head,) = find_heads([twice.prepare(picture(SMALL))], twice)
+    (head,) = find_heads([twice.prepare(picture(SMALL), None)], twice)
     assert head is not None
     assert head.near is not None
     assert head.last is head.near
@@ -56,7 +56,7 @@ def test_from_near_a_small_head_is_measured_closer(tmp_path: Path) -> None:
 
 def test_a_network_that_looks_once_has_one_look(tmp_path: Path) -> None:
     once = engine(tmp_path, second_look=False)
-    (head,) = find_heads([once.prepare(picture(SMALL))], once)
+    (head,) = find_heads([once.prepare(picture(SMALL), None)], once)
     assert head is not None
     assert head.near is None
     assert head.last is head.whole
@@ -70,7 +70,21 @@ def test_images_without_a_head_leave_their_neighbours_alone(
     found = engine(tmp_path, second_look=second_look)
     blank = np.zeros(SHAPE, np.uint8)
     images = [blank, picture(SMALL), blank, picture(Ellipse(400, 270, 200, 160, 0.1))]
-    heads = find_heads([found.prepare(pixels) for pixels in images], found)
+    heads = find_heads([found.prepare(pixels, None) for pixels in images], found)
     assert [head is not None for head in heads] == [False, True, False, True]
     assert heads[3] is not None
     assert heads[3].last.ellipse.semi_axis_a_px == pytest.approx(200, abs=1)
+
+
+def test_pixels_that_are_not_square_do_not_change_what_the_network_sees(tmp_path: Path) -> None:
+    twice = engine(tmp_path, second_look=True)
+    spacing = Spacing(row_mm=0.3, column_mm=0.2)
+    squashed = SMALL.transformed(np.array([[1.0, 0, 0], [0, 1 / 1.5, -1 / 6]]))
+    flat = np.asarray(255 * squashed.coverage((360, 800)), np.uint8)
+    (square,) = find_heads([twice.prepare(picture(SMALL), Spacing(0.2, 0.2))], twice)
+    (other,) = find_heads([twice.prepare(flat, spacing)], twice)
+    assert square is not None
+    assert other is not None
+    hc_mm = square.last.ellipse.circumference_mm(Spacing(0.2, 0.2))
+    assert other.last.ellipse.circumference_mm(spacing) == pytest.approx(hc_mm, rel=0.003)
+    assert other.last.ellipse.semi_axes_mm(spacing) == pytest.approx((9.2, 7.4), rel=0.01)
