@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import tempfile
 import time
@@ -53,12 +54,17 @@ def bench_queue(folder: Path, files: int, images: int) -> Iterator[Figure]:
 
 def _many_files(folder: Path, files: int) -> Path:
     """One phantom under many names."""
-    (first,) = write_series(folder, 1, seed=2)
+    (first,) = write_series(folder / "first", 1, seed=2)
+    linked = first
     for number in range(1, files):
         # Into folders of a thousand, as an archive would have them.
         part = folder / f"{number // 1000:04}"
-        part.mkdir(exist_ok=True)
-        os.link(first, part / f"{number:07}.dcm")
+        target = part / f"{number:07}.dcm"
+        if part.exists():
+            os.link(linked, target)
+        else:  # a copy for each: file systems allow some 65,000 links to one file
+            part.mkdir()
+            linked = Path(shutil.copy(first, target))
     return folder
 
 
