@@ -125,7 +125,8 @@ class Proxy:
         for writer in self._writers:
             writer.transport.abort()
         others = asyncio.all_tasks() - {asyncio.current_task()}
-        await asyncio.wait(others, timeout=1)
+        if others:
+            await asyncio.wait(others, timeout=1)
 
     async def _connect(self, reader: StreamReader, writer: StreamWriter) -> None:
         self._writers.append(writer)
