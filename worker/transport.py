@@ -33,10 +33,33 @@ class Message(virtual.Message):
             raise ValueError(f"no {error}") from None
 
 
+class QoS(redis.QoS):
+    """Has a place free again, whether or not Redis could be told that a message is done.
+
+    Celery goes on after an acknowledgement that failed. The message stays in Redis and comes again,
+    and the ledger knows its scans; but the place that it kept would make the worker deaf.
+    """
+
+    def ack(self, delivery_tag: str) -> None:
+        try:
+            super().ack(delivery_tag)
+        except self.channel.connection_errors:
+            virtual.QoS.ack(self, delivery_tag)
+            raise
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        try:
+            super().reject(delivery_tag, requeue)
+        except self.channel.connection_errors:
+            virtual.QoS.ack(self, delivery_tag)
+            raise
+
+
 class Channel(redis.Channel):
     """Refuses what cannot be understood, and goes on with the next message."""
 
     Message = Message
+    QoS = QoS
 
     def basic_consume(
         self,
