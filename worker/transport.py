@@ -7,7 +7,8 @@ what only looks like one would be restored when the worker ends, and end the nex
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from kombu.transport import redis, virtual
@@ -40,16 +41,22 @@ class QoS(redis.QoS):
     and the ledger knows its scans; but the place that it kept would make the worker deaf.
     """
 
+    channel: Any
+
     def ack(self, delivery_tag: str) -> None:
-        try:
+        """Takes a message that is done out of Redis."""
+        with self._freeing(delivery_tag):
             super().ack(delivery_tag)
-        except self.channel.connection_errors:
-            virtual.QoS.ack(self, delivery_tag)
-            raise
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        try:
+        """Takes a message out of Redis, or back to the list's head."""
+        with self._freeing(delivery_tag):
             super().reject(delivery_tag, requeue)
+
+    @contextmanager
+    def _freeing(self, delivery_tag: str) -> Iterator[None]:
+        try:
+            yield
         except self.channel.connection_errors:
             virtual.QoS.ack(self, delivery_tag)
             raise
