@@ -22,6 +22,7 @@ from hcmodel.training.evaluate import (
     coverage,
     figures,
     reliability,
+    repeatability,
     trust,
     worst,
 )
@@ -172,6 +173,7 @@ def _tables(cases: Sequence[Case], folds: Sequence[Sequence[Case]]) -> list[Tabl
         tables.append(_trust_table(trusted, folds))
         tables.append(_interval_table(cases))
         tables.append(_reliability_table(cases))
+        tables.append(_repeatability_table(cases))
     return [*tables, _worst_table(cases)]
 
 
@@ -235,6 +237,23 @@ def _reliability_table(cases: Sequence[Case]) -> Table:
     ]
     headings = ("fifth", "images", "mean confidence", "off by at most 3 mm")
     return "Calibration of the confidence", headings, rows
+
+
+def _repeatability_table(cases: Sequence[Case]) -> Table:
+    headings = (
+        *("group", "pairs", "labels apart mm", "measured apart mm"),
+        *("own sd of the labels mm", "of the measured mm"),
+    )
+    rows = [
+        (
+            line.group,
+            f"{line.pairs}",
+            *map(_plain, (line.truth_apart_mm, line.measured_apart_mm)),
+            *map(_plain, (line.truth_sd_mm, line.measured_sd_mm)),
+        )
+        for line in repeatability(cases)
+    ]
+    return "Two images of one exam, both without a flag", headings, rows
 
 
 def _worst_table(cases: Sequence[Case]) -> Table:

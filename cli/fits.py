@@ -32,6 +32,7 @@ class Fits:
                 spacing = fitted.image.spacing
                 case = Case(
                     name=fitted.image.name,
+                    exam=fitted.image.exam,
                     shape=fitted.shape,
                     spacing=spacing,
                     truth=fitted.truth,

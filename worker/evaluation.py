@@ -26,6 +26,7 @@ class Subject:
     """An image on disk with its truth, however it came about."""
 
     name: str
+    exam: str
     path: Path
     spacing: Spacing
     truth: Ellipse
@@ -79,7 +80,7 @@ def measured_others(folder: Path, instrument: Instrument) -> Iterator[Result]:
 def _subject(image: LabelledImage) -> Subject:
     truth = read_truth(image)
     hc_mm = image.hc_mm or truth.circumference_mm(image.spacing)
-    return Subject(image.name, image.image_path, image.spacing, truth, hc_mm)
+    return Subject(image.name, image.exam, image.image_path, image.spacing, truth, hc_mm)
 
 
 def _judge(subjects: Iterable[Subject], instrument: Instrument) -> Iterator[Case]:
@@ -94,6 +95,7 @@ def _judge(subjects: Iterable[Subject], instrument: Instrument) -> Iterator[Case
         subject = waiting.pop(request.scan_id)
         yield Case(
             name=subject.name,
+            exam=subject.exam,
             shape=(result.rows or 0, result.columns or 0),
             spacing=subject.spacing,
             truth=subject.truth,

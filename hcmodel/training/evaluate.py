@@ -6,8 +6,11 @@ HD the Hausdorff distance of the two outlines (van den Heuvel et al., PLoS ONE 1
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +21,15 @@ from hcmodel.gestation import EARLY, LATE, MIDDLE, trimester
 
 OUTLINE_POINTS = 360
 
+Member = TypeVar("Member")
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
     """One labelled image and its answer; ``ellipse`` and ``hc_mm`` are ``None`` where refused."""
 
     name: str
+    exam: str
     shape: tuple[int, int]
     spacing: Spacing
     truth: Ellipse
@@ -99,6 +105,23 @@ class Bin:
     within: float
 
 
+@dataclass(frozen=True, slots=True)
+class Repeatability:
+    """HC of two images of one exam: how far apart the labels are, and how far the measurements.
+
+    ``*_apart_mm`` are mean absolute differences between the two images. ``*_sd_mm`` are the
+    standard deviations of what labels and measurements add on their own to what both see (Grubbs,
+    J. Am. Stat. Assoc. 43:243, 1948); 0 where all of the spread is the other's.
+    """
+
+    group: str
+    pairs: int
+    truth_apart_mm: float
+    measured_apart_mm: float
+    truth_sd_mm: float
+    measured_sd_mm: float
+
+
 CONFIDENT_SHARE = 0.8
 
 
@@ -119,7 +142,7 @@ def hausdorff_mm(first: Ellipse, second: Ellipse, spacing: Spacing) -> float:
 
 def figures(cases: Sequence[Case]) -> list[Figures]:
     """All images first, then one line per trimester."""
-    return [_figures(group, members) for group, members in _groups(cases).items()]
+    return [_figures(group, members) for group, members in _groups(cases, _truth).items()]
 
 
 def trust(cases: Sequence[Case]) -> Trust | None:
@@ -162,13 +185,45 @@ def coverage(cases: Sequence[Case]) -> list[Coverage]:
     """All images first, then one line per trimester; nothing where no answer has an interval."""
     bounded = [case for case in cases if case.hc_low_mm is not None]
     lines = []
-    for group, members in _groups(bounded).items():
+    for group, members in _groups(bounded, _truth).items():
         bounds_mm = np.array([(case.hc_low_mm, case.hc_high_mm) for case in members], float)
         truths_mm = np.array([case.truth_hc_mm for case in members])
         covered = (bounds_mm[:, 0] <= truths_mm) & (truths_mm <= bounds_mm[:, 1])
         width_mm = float(np.diff(bounds_mm).mean())
         lines.append(Coverage(group, len(members), 100 * float(covered.mean()), width_mm))
     return lines
+
+
+def repeatability(cases: Sequence[Case]) -> list[Repeatability]:
+    """All pairs of images of one exam, both measured without a flag, then one line per trimester.
+
+    A pair's trimester is that of its first image.
+    """
+    exams: dict[str, list[Case]] = {}
+    for case in cases:
+        if case.hc_mm is not None and not case.flags:
+            exams.setdefault(case.exam, []).append(case)
+    pairs = [pair for members in exams.values() for pair in combinations(members, 2)]
+    lines = []
+    for group, members in _groups(pairs, lambda pair: pair[0].truth_hc_mm).items():
+        truths_mm = np.array([one.truth_hc_mm - other.truth_hc_mm for one, other in members])
+        measured_mm = np.array([(one.hc_mm or 0) - (other.hc_mm or 0) for one, other in members])
+        lines.append(
+            Repeatability(
+                group,
+                len(members),
+                float(np.abs(truths_mm).mean()),
+                float(np.abs(measured_mm).mean()),
+                _own_sd(truths_mm, measured_mm),
+                _own_sd(measured_mm, truths_mm),
+            )
+        )
+    return lines
+
+
+def _own_sd(differences: NDArray[np.float64], others: NDArray[np.float64]) -> float:
+    """Of one image, where each difference is that of two."""
+    return math.sqrt(max(0.0, float((differences * (differences - others)).mean()) / 2))
 
 
 def reliability(cases: Sequence[Case], bins: int = 5) -> list[Bin]:
@@ -185,11 +240,15 @@ def reliability(cases: Sequence[Case], bins: int = 5) -> list[Bin]:
     return lines
 
 
-def _groups(cases: Sequence[Case]) -> dict[str, list[Case]]:
-    groups: dict[str, list[Case]] = {"all images": list(cases)}
+def _groups(items: Sequence[Member], hc_mm: Callable[[Member], float]) -> dict[str, list[Member]]:
+    groups = {"all images": list(items)}
     for name in (EARLY, MIDDLE, LATE):
-        groups[name] = [case for case in cases if trimester(case.truth_hc_mm) == name]
+        groups[name] = [item for item in items if trimester(hc_mm(item)) == name]
     return {group: members for group, members in groups.items() if members}
+
+
+def _truth(case: Case) -> float:
+    return case.truth_hc_mm
 
 
 def worst(cases: Sequence[Case], count: int = 10) -> list[Case]:

@@ -1,5 +1,7 @@
+import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from hcmodel.geometry import Ellipse, Spacing
@@ -10,6 +12,7 @@ from hcmodel.training.evaluate import (
     figures,
     hausdorff_mm,
     reliability,
+    repeatability,
     trust,
     worst,
 )
@@ -21,7 +24,7 @@ TRUTH = Ellipse(200, 150, 100, 80, 0.3)
 def case(name: str, truth_mm: float, hc_mm: float | None) -> Case:
     ellipse = None if hc_mm is None else TRUTH
     return Case(
-        name, (300, 400), SPACING, TRUTH, truth_mm, ellipse, hc_mm, None, None, 0.9, (), None
+        name, name, (300, 400), SPACING, TRUTH, truth_mm, ellipse, hc_mm, None, None, 0.9, (), None
     )
 
 
@@ -82,3 +85,24 @@ def test_reliability_compares_confidence_with_what_came_true() -> None:
     low, high = reliability([sure("a", 1, 0.9, 2), sure("b", -5, 0.3, 2)], bins=2)
     assert (low.confidence, low.within) == (0.3, 0.0)
     assert (high.confidence, high.within) == (0.9, 1.0)
+
+
+def test_repeatability_tells_the_labels_spread_from_that_of_the_measured() -> None:
+    """Given pairs whose labels and answers err on their own, then each gets its own spread back."""
+    rng = np.random.default_rng(3)
+    cases = []
+    for exam in range(4000):
+        for number, seen_mm in enumerate(180 + rng.normal(0, 4, 2)):
+            truth_mm, hc_mm = seen_mm + rng.normal(0, 2), seen_mm + rng.normal(0, 1)
+            one = case(f"{exam}-{number}", truth_mm, hc_mm)
+            cases.append(replace(one, exam=str(exam)))
+    flagged = replace(case("wrong", 180, 300), exam="0", flags=("low-confidence",))
+    overall, middle = repeatability(
+        [*cases, flagged, replace(case("refused", 180, None), exam="0")]
+    )
+    assert (overall.pairs, middle.group) == (4000, "14-28 weeks")
+    assert overall.truth_sd_mm == pytest.approx(2, rel=0.1)
+    assert overall.measured_sd_mm == pytest.approx(1, rel=0.2)
+    assert overall.truth_apart_mm == pytest.approx(math.sqrt(2 * 20 * 2 / math.pi), rel=0.05)
+    assert overall.measured_apart_mm == pytest.approx(math.sqrt(2 * 17 * 2 / math.pi), rel=0.05)
+    assert repeatability([case("alone", 180, 181)]) == []
