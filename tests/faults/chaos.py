@@ -20,6 +20,7 @@ from conftest import Plant, WorkerProcess, plant_on
 
 from worker.intake.publish import Publisher
 from worker.intake.submit import submit
+from worker.result import Status
 from worker.store.progress import counts, progress, wait
 from worker.store.recovery import requeue
 from worker.store.rows import Filter, select_rows
@@ -65,13 +66,15 @@ class Chaos:
             self.faults[fault.__name__] += 1
 
     def feed(self) -> None:
-        """Keeps the workers busy, and the disk small."""
+        """Keeps the workers busy, and the disk small; what failed will be tried once more."""
         if progress(self.plant.database).pending < MOST_PENDING:
             folder = self.plant.images(BATCH)
             self.batches[submit(self.plant.settings, [folder]).batch] = folder
         for batch, folder in self.batches.items():
-            if folder.exists() and progress(self.plant.database, batch).finished:
-                shutil.rmtree(folder)
+            if folder.exists():
+                present = progress(self.plant.database, batch)
+                if present.finished and not present.counts[Status.FAILED]:
+                    shutil.rmtree(folder)
 
     def new_worker(self) -> WorkerProcess:
         self.started += 1
