@@ -242,7 +242,7 @@ def _reliability_table(cases: Sequence[Case]) -> Table:
 def _repeatability_table(cases: Sequence[Case]) -> Table:
     headings = (
         *("group", "pairs", "labels apart mm", "measured apart mm"),
-        *("own sd of the labels mm", "of the measured mm"),
+        *("own sd of labels mm", "own sd of measured mm"),
     )
     rows = [
         (
@@ -277,7 +277,7 @@ def _rounded(value: float | None) -> float | None:
 
 
 def _plain(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
+    return "" if value is None else f"{value:z.2f}"
 
 
 def _with_sd(mean: float | None, deviation: float | None) -> str:
