@@ -1,4 +1,4 @@
-"""Redis as Celery knows it, except that no message can make a worker stop, and no silence deaf.
+"""Redis as Celery knows it, except that neither messages nor lost answers make a worker stop.
 
 Whoever may write to Redis may write anything. What is no message at all would end Celery's loop;
 what only looks like one would be restored when the worker ends, and end the next one too.

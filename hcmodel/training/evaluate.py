@@ -206,8 +206,8 @@ def repeatability(cases: Sequence[Case]) -> list[Repeatability]:
     pairs = [pair for members in exams.values() for pair in combinations(members, 2)]
     lines = []
     for group, members in _groups(pairs, lambda pair: pair[0].truth_hc_mm).items():
-        truths_mm = np.array([one.truth_hc_mm - other.truth_hc_mm for one, other in members])
-        measured_mm = np.array([(one.hc_mm or 0) - (other.hc_mm or 0) for one, other in members])
+        both_mm = np.array([[(c.truth_hc_mm, c.hc_mm) for c in pair] for pair in members], float)
+        truths_mm, measured_mm = (both_mm[:, 0] - both_mm[:, 1]).T
         lines.append(
             Repeatability(
                 group,

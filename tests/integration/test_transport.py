@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,19 +13,13 @@ from worker.broker import connect
 from worker.settings import Settings
 
 
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    """What is tested here is Redis: one kind of database will do."""
-    return f"sqlite:///{tmp_path / 'ledger.sqlite3'}"
-
-
 @pytest.mark.parametrize("end", [Message.ack, Message.requeue], ids=["done", "given back"])
 def test_a_place_is_free_again_where_redis_cannot_be_told(
-    settings: Settings, redis_url: str, end: Callable[[Any], None]
+    redis_url: str, end: Callable[[Any], None]
 ) -> None:
     """Given a worker's only message, when it ends with Redis gone, then the next one may come."""
     received: list[Any] = []
-    with create_app(settings, redis_url).connection() as connection:
+    with create_app(Settings.from_environment({}), redis_url).connection() as connection:
         channel = connection.channel()
         channel.basic_qos(0, 1, False)
         Producer(channel).publish([1], routing_key=QUEUE, declare=[Queue(QUEUE)])
