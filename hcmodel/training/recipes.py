@@ -108,6 +108,7 @@ ABLATIONS = (
         late_augment=replace(MILD, near=0.0),
     ),
     replace(SMALL, name="small-bce", loss="binary_crossentropy"),
+    replace(SMALL, name="small-border", loss="border_bce_dice"),
     replace(SMALL, name="small-one-output", side_outputs=0),
     replace(SMALL, name="small-no-averaging", ema_momentum=None),
     replace(SMALL, name="small-even-turns", rare_turns=1),

@@ -31,7 +31,7 @@ from hcmodel.training.hc18 import (
     read_grey,
     read_truth,
 )
-from hcmodel.training.losses import bce_dice
+from hcmodel.training.losses import LOSSES
 from hcmodel.training.recipes import Recipe
 from hcmodel.unet import get_unet
 
@@ -252,7 +252,7 @@ def _compiled(recipe: Recipe, steps: int) -> keras.Model:
     optimizer = keras.optimizers.Adam(
         rate, use_ema=recipe.ema_momentum is not None, ema_momentum=recipe.ema_momentum or 0.99
     )
-    loss = bce_dice if recipe.loss == "bce_dice" else recipe.loss
+    loss = LOSSES.get(recipe.loss, recipe.loss)
     outputs = 1 + recipe.side_outputs
     model.compile(
         optimizer,
