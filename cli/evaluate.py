@@ -93,19 +93,21 @@ def command(
     weights = chosen or (settings.weights,)
     if all_images and len(weights) > 1:
         raise click.BadParameter("takes one --weights", param_hint="--all-images")
-    unseen = [
-        _unseen(images, verify_weights(replace(settings, weights=w)), all_images) for w in weights
-    ]
-    _each_once(unseen)
+    if all_images and into is not None:
+        raise click.BadParameter("holds figures of unseen exams only", param_hint="--into")
+    cards = [verify_weights(replace(settings, weights=each)) for each in weights]
+    parts = [_part(images, card, all_images) for card in cards]
+    _each_once(parts)
     stress, fitted = None, Fits() if fits else None
     if stress_images is not None:
         stress = Stress(math.ceil(stress_images / len(weights)), others)
     folds = [
         _judge(part, replace(settings, weights=each), stress, fitted)
-        for part, each in zip(unseen, weights, strict=True)
+        for part, each in zip(parts, weights, strict=True)
     ]
     cases = [case for fold in folds for case in fold]
-    tables = _tables(cases, folds)
+    seen = len(cases) - sum(len(unseen_images(images, card)) for card in cards)
+    tables = _tables(cases, folds, seen)
     for more in (stress, fitted):
         tables += more.tables() if more else []
     for table in tables:
@@ -122,35 +124,36 @@ def command(
         out.print(f"report: {report}")
 
 
-def _unseen(images: list[LabelledImage], card: Card, all_images: bool) -> list[LabelledImage]:
-    unseen = images if all_images else unseen_images(images, card)
-    if not unseen:
+def _part(images: list[LabelledImage], card: Card, all_images: bool) -> list[LabelledImage]:
+    """The images on which the card's weights are judged."""
+    unseen = unseen_images(images, card)
+    if not unseen and not all_images:
         raise TrainingDataUnusable(
             f"all {len(images)} images are of exams that trained these weights; --all-images "
             "judges them all the same"
         )
     click.echo(f"{card.model}: {len(unseen)} of {len(images)} images are of unseen exams", err=True)
-    return unseen
+    return images if all_images else unseen
 
 
 def _judge(
-    unseen: list[LabelledImage], settings: Settings, stress: Stress | None, fits: Fits | None
+    images: list[LabelledImage], settings: Settings, stress: Stress | None, fits: Fits | None
 ) -> list[Case]:
     # The folder is named by the person who judges; the roots are for files from others.
     with open_instrument(replace(settings, data_roots=Roots())) as instrument:
-        cases = list(progress(evaluate_images(unseen, instrument), len(unseen), "evaluating"))
+        cases = list(progress(evaluate_images(images, instrument), len(images), "evaluating"))
         if stress is not None:
-            for done in progress(stress.add(unseen, instrument), None, "stress"):
+            for done in progress(stress.add(images, instrument), None, "stress"):
                 click.echo(f"tried: {done}", err=True)
     if fits is not None:
-        fitting = fits.add(unseen, settings.weights, thorough=settings.thorough)
-        for _ in progress(fitting, len(unseen), "fitting"):
+        fitting = fits.add(images, settings.weights, thorough=settings.thorough)
+        for _ in progress(fitting, len(images), "fitting"):
             pass
     return cases
 
 
-def _each_once(unseen: Sequence[Sequence[LabelledImage]]) -> None:
-    names = Counter(image.name for part in unseen for image in part)
+def _each_once(parts: Sequence[Sequence[LabelledImage]]) -> None:
+    names = Counter(image.name for part in parts for image in part)
     name, count = names.most_common(1)[0]
     if count > 1:
         raise TrainingDataUnusable(
@@ -166,8 +169,8 @@ def _noted(cases: Sequence[Case]) -> dict[str, object]:
     return noted | {"HD mm": _rounded(overall.hd_mm), "flagged": overall.flagged}
 
 
-def _tables(cases: Sequence[Case], folds: Sequence[Sequence[Case]]) -> list[Table]:
-    tables = [_difference_table(cases)]
+def _tables(cases: Sequence[Case], folds: Sequence[Sequence[Case]], seen: int) -> list[Table]:
+    tables = [_difference_table(cases, seen)]
     trusted = trust(cases)
     if trusted is not None:
         tables.append(_trust_table(trusted, folds))
@@ -177,7 +180,10 @@ def _tables(cases: Sequence[Case], folds: Sequence[Sequence[Case]]) -> list[Tabl
     return [*tables, _worst_table(cases)]
 
 
-def _difference_table(cases: Sequence[Case]) -> Table:
+def _difference_table(cases: Sequence[Case], seen: int) -> Table:
+    title = "Differences of HC, measured minus truth"
+    if seen:
+        title += f"; the weights were trained on exams of {seen} of these images"
     headings = (
         *("group", "images", "refused", "flagged"),
         *("ADF mm", "DF mm", "rel. %", "DSC %", "HD mm"),
@@ -196,7 +202,7 @@ def _difference_table(cases: Sequence[Case]) -> Table:
         )
         for line in figures(cases)
     ]
-    return "Differences of HC, measured minus truth", headings, rows
+    return title, headings, rows
 
 
 def _trust_table(found: Trust, folds: Sequence[Sequence[Case]]) -> Table:

@@ -197,13 +197,19 @@ def coverage(cases: Sequence[Case]) -> list[Coverage]:
 def repeatability(cases: Sequence[Case]) -> list[Repeatability]:
     """All pairs of images of one exam, both measured without a flag, then one line per trimester.
 
-    A pair's trimester is that of its first image.
+    A pair's trimester is that of its first image. Two images with the very same HC are copies of
+    one, with one drawing: they tell nothing of its spread, and are left out.
     """
     exams: dict[str, list[Case]] = {}
     for case in cases:
         if case.hc_mm is not None and not case.flags:
             exams.setdefault(case.exam, []).append(case)
-    pairs = [pair for members in exams.values() for pair in combinations(members, 2)]
+    pairs = [
+        (one, other)
+        for members in exams.values()
+        for one, other in combinations(members, 2)
+        if one.truth_hc_mm != other.truth_hc_mm
+    ]
     lines = []
     for group, members in _groups(pairs, lambda pair: pair[0].truth_hc_mm).items():
         both_mm = np.array([[(c.truth_hc_mm, c.hc_mm) for c in pair] for pair in members], float)

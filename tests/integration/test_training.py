@@ -106,6 +106,24 @@ def test_all_images_train_to_the_end(labelled: Path, tmp_path: Path) -> None:
     card = read_card(tmp_path / "hc18.keras")
     assert len(card.training["exams"]) == 12  # type: ignore[arg-type]
 
+    judge = [str(HC_BATCH), "model", "evaluate", str(labelled)]
+    judge += ["--weights", str(tmp_path / "hc18.keras")]
+    into = ["--all-images", "--into", str(tmp_path / "hc18.keras")]
+    for options, code, told in (
+        ([], 2, "--all-images judges them all the same"),
+        (into, 2, "figures of unseen exams only"),
+        (["--all-images"], 0, "0 of 12 images are of unseen exams"),
+    ):
+        judged = subprocess.run(
+            [*judge, *options],
+            env=os.environ | {"HC_DATA_DIR": str(tmp_path / "data")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (judged.returncode, told in " ".join(judged.stderr.split())) == (code, True)
+    assert "trained on exams of 12 of these images" in " ".join(judged.stdout.split())
+
     foreign = subprocess.run(
         train(labelled, tmp_path, epochs=1), capture_output=True, text=True, check=False
     )

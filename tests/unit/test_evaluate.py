@@ -97,8 +97,9 @@ def test_repeatability_tells_the_labels_spread_from_that_of_the_measured() -> No
             one = case(f"{exam}-{number}", truth_mm, hc_mm)
             cases.append(replace(one, exam=str(exam)))
     flagged = replace(case("wrong", 180, 300), exam="0", flags=("low-confidence",))
+    copied = [replace(case(name, 180, 181), exam="copied") for name in ("one", "other")]
     overall, middle = repeatability(
-        [*cases, flagged, replace(case("refused", 180, None), exam="0")]
+        [*cases, *copied, flagged, replace(case("refused", 180, None), exam="0")]
     )
     assert (overall.pairs, middle.group) == (4000, "14-28 weeks")
     assert overall.truth_sd_mm == pytest.approx(2, rel=0.1)
