@@ -34,9 +34,10 @@ Fold = TypeVar("Fold")
     help="Weights that get the doubt of all folds, as a network of the same recipe.",
 )
 def command(folder: Path, folds: tuple[Path, ...], into: Path | None) -> None:
-    """Store in the cards what unseen exams teach: the level without bias, and the doubt.
+    """Store in the cards what unseen exams teach: how HC has no bias, and the doubt.
 
-    The level is the probability along whose line heads are fitted, the doubt how far HC may be off.
+    Bias is taken away by the scale of outlines or, where the network does not look along them, by
+    the probability along whose line heads are fitted. The doubt is how far HC may be off.
     Each fold's card gets what the other folds teach, so that evaluating it stays honest.
 
     Example: hc-batch model calibrate ~/hc18 --weights a.keras --weights b.keras
@@ -46,35 +47,53 @@ def command(folder: Path, folds: tuple[Path, ...], into: Path | None) -> None:
     images = labelled(folder)
     # Keras takes 4 to 5 s to import: only those who measure pay for it.
     from hcmodel.engine import Engine
-    from hcmodel.training.calibrate import LEVELS, Judged, fit_doubt, judged, unbiased_level
+    from hcmodel.fit import LEVEL
+    from hcmodel.training.calibrate import (
+        LEVELS,
+        Judged,
+        fit_doubt,
+        judged,
+        scaled,
+        unbiased_level,
+        unbiased_scale,
+    )
 
-    unseen = [unseen_images(images, verify(weights)) for weights in folds]
+    cards = [verify(weights) for weights in folds]
+    unseen = [unseen_images(images, card) for card in cards]
     for weights, part in zip(folds, unseen, strict=True):
         if not part:
             raise TrainingDataUnusable(f"all images are of exams that trained {weights}")
     engines = [Engine(weights) for weights in folds]
+    numbers = range(len(folds))
 
     def judge(fold: int, level: float) -> list[Judged]:
         found = judged(unseen[fold], engines[fold], level)
         name = f"{folds[fold].parent.name} at {level:.3f}"
         return list(progress(found, len(unseen[fold]), name))
 
-    lower, upper = ([judge(fold, level) for fold in range(len(folds))] for level in LEVELS)
-    levels = [
-        unbiased_level(_without(fold, lower), _without(fold, upper)) for fold in range(len(folds))
-    ]
-    heads = [judge(fold, level) for fold, level in enumerate(levels)]
-    for fold, weights in enumerate(folds):
-        _store(weights, levels[fold], fit_doubt(_without(fold, heads)))
+    levels, scales = [LEVEL] * len(folds), [1.0] * len(folds)
+    level, scale = LEVEL, 1.0
+    if all(card.network.outline_look for card in cards):
+        raw = [judge(fold, LEVEL) for fold in numbers]
+        scales = [unbiased_scale(_without(fold, raw)) for fold in numbers]
+        scale = unbiased_scale(raw)
+        heads = [scaled(raw[fold], scales[fold]) for fold in numbers]
+    else:
+        lower, upper = ([judge(fold, each) for fold in numbers] for each in LEVELS)
+        levels = [unbiased_level(_without(fold, lower), _without(fold, upper)) for fold in numbers]
+        level = unbiased_level(lower, upper)
+        heads = [judge(fold, levels[fold]) for fold in numbers]
+    for fold in numbers:
+        _store(folds[fold], levels[fold], scales[fold], fit_doubt(_without(fold, heads)))
     if into is not None:
-        _store(into, unbiased_level(lower, upper), fit_doubt(heads))
+        _store(into, level, scale, fit_doubt(heads))
 
 
 def _without(left_out: int, folds: Sequence[Fold]) -> list[Fold]:
     return [fold for index, fold in enumerate(folds) if index != left_out]
 
 
-def _store(weights: Path, level: float, doubt: Doubt) -> None:
-    card: Card = replace(verify(weights), level=level, doubt=doubt)
+def _store(weights: Path, level: float, scale: float, doubt: Doubt) -> None:
+    card: Card = replace(verify(weights), level=level, outline_scale=scale, doubt=doubt)
     card.write(weights)
     out.print(f"{weights}: {card.model}, 90 % within {doubt.interval_ratio:.2f} expected errors")

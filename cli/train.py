@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import click
 
 from cli.training import FOLDS, folder_argument, labelled
 from hcmodel.training.hc18 import TrainingDataError, folds_by_exam
-from hcmodel.training.recipes import RECIPES
+from hcmodel.training.recipes import RECIPES, Recipe
 from worker.errors import TrainingDataUnusable
 
 
@@ -61,12 +62,16 @@ def command(
 
     chosen = RECIPES[recipe]
     if epochs is not None:
-        chosen = replace(chosen, epochs=min(chosen.epochs, epochs))
+        chosen = _shortened(chosen, lambda planned: min(planned, epochs))
     elif all_images:
-        chosen = replace(chosen, epochs=round(chosen.epochs * (1 - 1 / FOLDS)))
+        chosen = _shortened(chosen, lambda planned: round(planned * (1 - 1 / FOLDS)))
     try:
         weights = train_network(training, validation, chosen, target)
     except TrainingDataError as error:
         raise TrainingDataUnusable(str(error)) from error
     click.echo(f"weights: {weights}", err=True)
     click.echo(f"next: hc-batch model evaluate {folder} --weights {weights}", err=True)
+
+
+def _shortened(recipe: Recipe, to: Callable[[int], int]) -> Recipe:
+    return replace(recipe, epochs=to(recipe.epochs), outline_epochs=to(recipe.outline_epochs))

@@ -24,8 +24,9 @@ class WeightsError(Exception):
 class Card:
     """Stored as JSON beside the weights, ``NAME.json`` for ``NAME.keras``.
 
-    ``level`` is the probability at which the outline has no bias of HC, ``doubt`` tells how far it
-    may be off; both come with calibration.
+    ``level`` is the probability along whose line heads are fitted, ``outline_scale`` what outlines
+    are multiplied by that a network with an outline look finds; HC has no bias with them. ``doubt``
+    tells how far it may be off. All come with calibration.
     """
 
     name: str
@@ -35,12 +36,13 @@ class Card:
     training: Mapping[str, object] = field(default_factory=dict)
     figures: Mapping[str, object] = field(default_factory=dict)
     level: float = 0.5
+    outline_scale: float = 1.0
     doubt: Doubt | None = None
 
     @property
     def model(self) -> str:
         """The measuring instrument's version, as it stands in every row."""
-        calibration = f"-{_short_hash(self.level, self.doubt)}" if self.doubt else ""
+        calibration = f"-{_short_hash(self, self.doubt)}" if self.doubt else ""
         return f"{self.name}-{self.sha256[:12]}{calibration}-{CODE_VERSION}"
 
     def write(self, weights: Path) -> None:
@@ -69,8 +71,9 @@ def _doubt(stored: dict[str, Any] | None) -> Doubt | None:
     return Doubt(**{**stored, **lists})
 
 
-def _short_hash(level: float, doubt: Doubt) -> str:
-    text = json.dumps({"level": level, **asdict(doubt)}, sort_keys=True)
+def _short_hash(card: Card, doubt: Doubt) -> str:
+    scales = {"level": card.level, "outline_scale": card.outline_scale}
+    text = json.dumps(scales | asdict(doubt), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:6]
 
 

@@ -1,4 +1,4 @@
-"""The one door to Keras at run time: weights in, probability maps out."""
+"""The one door to Keras at run time: weights in, probability maps and outlines out."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ with stderr_silenced():
 from hcmodel.card import Card, WeightsError, verify
 from hcmodel.doubt import Doubt
 from hcmodel.geometry import Ellipse, Spacing
+from hcmodel.outline import CHANNELS, COLUMNS, ROWS, Outline, corrected, outline_tensor, unrolled
 from hcmodel.preprocess import Prepared, around, prepare, to_tensor, whole_image
 
 BATCH_SIZE_CPU = 8
@@ -33,7 +34,9 @@ BATCH_SIZE_GPU = 32
 
 
 Network = Callable[..., tf.Tensor]
-"""From images ``(B, H, W, 1)`` and ``training`` to probabilities of the same shape."""
+"""From a batch and ``training`` to what the network says of it."""
+Graph = Callable[[tf.Tensor], list[tf.Tensor]]
+_MAPS, _OUTLINES = 0, 1
 
 logger = logging.getLogger(__name__)
 
@@ -61,8 +64,13 @@ class Engine:
             network_model = keras.saving.load_model(weights, compile=False)
         except (ValueError, OSError) as error:
             raise WeightsError(f"{weights.name} cannot be loaded: {error}") from error
-        self._ask: Network = _with_mirror(network_model) if thorough else network_model
-        self._predict = self._for_batches()
+        outputs = zip(network_model.inputs, network_model.outputs, strict=True)
+        unet, *others = (keras.Model(each, output) for each, output in outputs)
+        self._networks: list[tuple[Network, tuple[int, ...]]] = [
+            (_with_mirror(unet) if thorough else unet, (*self._shape, 1)),
+            *((along, (ROWS, COLUMNS, CHANNELS)) for along in others),
+        ]
+        self._graphs = self._for_batches()
         self._halved = False
 
     @property
@@ -98,31 +106,38 @@ class Engine:
         A smaller batch is padded: one fixed shape is traced once. Where memory does not hold a
         batch, they are halved for good, but once only; then it raises ``OutOfMemory``.
         """
+        pixels = np.stack([each.pixels for each in batch])
+        return self._answers(_MAPS, to_tensor(pixels))[..., 0]
+
+    def correct(self, batch: Sequence[tuple[Prepared, Ellipse]]) -> list[Outline | None]:
+        """What a look along the outlines of heads makes of them; see ``predict`` for memory."""
+        bands = np.stack([unrolled(image.original, head) for image, head in batch])
+        found = self._answers(_OUTLINES, outline_tensor(bands)).astype(np.float64)
+        return [corrected(head, each) for (_, head), each in zip(batch, found, strict=True)]
+
+    def _for_batches(self) -> list[Graph]:
+        return [frozen(ask, (self.batch_size, *shape)) for ask, shape in self._networks]
+
+    def _answers(self, network: int, tensors: NDArray[np.float32]) -> NDArray[np.float32]:
         try:
-            return self._maps(batch)
+            return self._in_batches(self._graphs[network], tensors)
         except tf.errors.ResourceExhaustedError as error:
             if self._halved or self.batch_size == 1:
                 raise OutOfMemory(f"at {self.batch_size} images at once") from error
         self._halved = True
         self.batch_size //= 2
         logger.warning("out of memory: %d images at once from now on", self.batch_size)
-        self._predict = self._for_batches()
-        return self.predict(batch)
+        self._graphs = self._for_batches()
+        return self._answers(network, tensors)
 
-    def _for_batches(self) -> Callable[[tf.Tensor], list[tf.Tensor]]:
-        return frozen(self._ask, (self.batch_size, *self._shape, 1))
-
-    def _maps(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
-        size = self.batch_size
-        found = np.empty((len(batch), *self._shape), np.float32)
-        for start in range(0, len(batch), size):
-            part = batch[start : start + size]
-            pixels = np.zeros((size, *self._shape), np.uint8)
-            for index, prepared in enumerate(part):
-                pixels[index] = prepared.pixels
-            (maps,) = self._predict(tf.constant(to_tensor(pixels)))
-            found[start : start + size] = maps.numpy()[: len(part), ..., 0]
-        return found
+    def _in_batches(self, graph: Graph, tensors: NDArray[np.float32]) -> NDArray[np.float32]:
+        answers = []
+        for start in range(0, len(tensors), self.batch_size):
+            part = tensors[start : start + self.batch_size]
+            padding = [(0, self.batch_size - len(part)), *[(0, 0)] * (part.ndim - 1)]
+            (answer,) = graph(tf.constant(np.pad(part, padding)))
+            answers.append(answer.numpy()[: len(part)])
+        return np.concatenate(answers)
 
 
 def _with_mirror(model: Network) -> Network:
@@ -133,7 +148,7 @@ def _with_mirror(model: Network) -> Network:
     return mean
 
 
-def frozen(model: Network, shape: tuple[int, ...]) -> Callable[[tf.Tensor], list[tf.Tensor]]:
+def frozen(model: Network, shape: tuple[int, ...]) -> Graph:
     """The network as a graph of constants.
 
     With constants TensorFlow folds batch normalisation and ReLU into the convolutions, which
@@ -143,7 +158,5 @@ def frozen(model: Network, shape: tuple[int, ...]) -> Callable[[tf.Tensor], list
         lambda images: model(images, training=False),
         input_signature=[tf.TensorSpec(shape, tf.float32)],
     )
-    constant: Callable[[tf.Tensor], list[tf.Tensor]] = convert_variables_to_constants_v2(
-        traced.get_concrete_function()
-    )
+    constant: Graph = convert_variables_to_constants_v2(traced.get_concrete_function())
     return constant

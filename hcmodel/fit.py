@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import contourpy
@@ -10,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hcmodel.geometry import Ellipse, FloatArray, perimeter
+from hcmodel.geometry import Ellipse, FloatArray
 from hcmodel.preprocess import Prepared
 
 LEVEL = 0.5
@@ -43,28 +42,6 @@ class HeadFit:
     main_share: float
     agreement: float
     sharpness: float
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """A head as it was fitted in the whole image, and from near by a network that looks twice."""
-
-    whole: HeadFit
-    near: HeadFit | None = None
-
-    @property
-    def last(self) -> HeadFit:
-        """The fit that counts."""
-        return self.near or self.whole
-
-    @property
-    def disagreement(self) -> float:
-        """Absolute logarithm of the ratio of the two looks' circumferences."""
-        first, last = (
-            perimeter(fit.ellipse.semi_axis_a_px, fit.ellipse.semi_axis_b_px)
-            for fit in (self.whole, self.last)
-        )
-        return abs(math.log(last / first))
 
 
 def fit_head(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +57,14 @@ class Ellipse:
         """The same ellipse after a 2x3 affine map of the plane."""
         return Ellipse.from_matrix(
             affine[:, :2] @ self.center_px + affine[:, 2], affine[:, :2] @ self.matrix
+        )
+
+    def scaled(self, factor: float) -> Ellipse:
+        """The same ellipse, so many times as large."""
+        return replace(
+            self,
+            semi_axis_a_px=factor * self.semi_axis_a_px,
+            semi_axis_b_px=factor * self.semi_axis_b_px,
         )
 
     def points(self, count: int = 360) -> FloatArray:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hcmodel.doubt import Doubt
-from hcmodel.fit import Head
 from hcmodel.geometry import Ellipse, Spacing
+from hcmodel.head import Head
 from hcmodel.quality import confidence, judge, signals_of
 
 
@@ -30,7 +30,7 @@ class Measurement:
 
 def measure_head(head: Head, spacing: Spacing | None, doubt: Doubt | None) -> Measurement:
     """A head in millimetres, judged."""
-    ellipse = head.last.ellipse
+    ellipse = head.ellipse
     hc_mm = bpd_mm = ofd_mm = low_mm = high_mm = None
     if spacing is not None:
         major_mm, minor_mm = ellipse.semi_axes_mm(spacing)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import math
 
 from hcmodel.doubt import Doubt
-from hcmodel.fit import Head, HeadFit
+from hcmodel.fit import HeadFit
 from hcmodel.geometry import Ellipse, Spacing
+from hcmodel.head import Head
 
 CUT_BY_BORDER = "cut-by-border"
 FRAGMENTED_MASK = "fragmented-mask"
@@ -30,7 +31,7 @@ MIN_SUPPORT = 0.55
 TRUSTED_SUPPORT = 0.75
 """In each look; 1 to 2 % of HC18's heads stay below it, and all that is taken for one wrongly."""
 MAX_DISAGREEMENT = 0.045
-"""Of the circumference, between the two looks; 1 % of HC18's heads are above it."""
+"""Of the circumference, from look to look; 1 % of HC18's heads are above it."""
 _LEAST = 1e-3
 
 
@@ -47,15 +48,22 @@ def is_convincing(fit: HeadFit) -> bool:
 def signals_of(head: Head, spacing: Spacing | None) -> tuple[float | None, ...]:
     """What the doubt of a head is read from; logarithms, since errors grow by factors."""
     fit = head.last
-    return (
+    signals = (
         math.log(fit.residual + _LEAST),
         math.log(1 - fit.agreement + _LEAST),
         math.log(1 - fit.sharpness + _LEAST),
         fit.border_share,
         1 - fit.main_share,
-        _axis_ratio(fit.ellipse, spacing),
-        None if spacing is None else math.log(fit.ellipse.circumference_mm(spacing)),
+        _axis_ratio(head.ellipse, spacing),
+        None if spacing is None else math.log(head.ellipse.circumference_mm(spacing)),
         math.log(head.disagreement + _LEAST),
+    )
+    if head.outline is None:
+        return signals
+    return (
+        *signals,
+        math.log(head.correction + _LEAST),
+        math.log(head.outline.residual + _LEAST),
     )
 
 
@@ -67,7 +75,7 @@ def confidence(head: Head, spacing: Spacing | None, doubt: Doubt | None) -> floa
 def judge(head: Head, spacing: Spacing | None, doubt: Doubt | None) -> tuple[str, ...]:
     """Reasons to look at a head's measurement, none for a trusted one."""
     fit = head.last
-    hc_mm = None if spacing is None else fit.ellipse.circumference_mm(spacing)
+    hc_mm = None if spacing is None else head.ellipse.circumference_mm(spacing)
     looks = [look for look in (head.whole, head.near) if look is not None]
     unsure = min(map(support, looks)) < TRUSTED_SUPPORT
     if doubt is not None:
@@ -76,8 +84,8 @@ def judge(head: Head, spacing: Spacing | None, doubt: Doubt | None) -> tuple[str
         CUT_BY_BORDER: fit.border_share > MAX_BORDER_SHARE,
         FRAGMENTED_MASK: fit.main_share < MIN_MAIN_SHARE,
         IMPLAUSIBLE_HC: hc_mm is not None and not HC_RANGE_MM[0] <= hc_mm <= HC_RANGE_MM[1],
-        IMPLAUSIBLE_SHAPE: _axis_ratio(fit.ellipse, spacing) < MIN_AXIS_RATIO,
-        LOOKS_DIFFER: head.disagreement > MAX_DISAGREEMENT,
+        IMPLAUSIBLE_SHAPE: _axis_ratio(head.ellipse, spacing) < MIN_AXIS_RATIO,
+        LOOKS_DIFFER: max(head.disagreement, head.correction) > MAX_DISAGREEMENT,
         LOW_CONFIDENCE: unsure,
     }
     return tuple(flag for flag, holds in reasons.items() if holds)

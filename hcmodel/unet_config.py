@@ -13,7 +13,8 @@ class UNetConfig:
     convolution before the first block and doubles it again in the last layer, which costs
     little accuracy and spares the first, most costly convolutions three quarters of their pixels.
     With ``second_look`` the network was trained to see heads from near as well, and measures them
-    there.
+    there. With ``outline_look`` its file holds a second, small network that looks along the head's
+    outline and corrects it (``outline_net``).
     """
 
     input_height: int = 256
@@ -24,3 +25,4 @@ class UNetConfig:
     stem_stride: int = 1
     keep_aspect: bool = False
     second_look: bool = False
+    outline_look: bool = False

@@ -79,7 +79,7 @@ class Scanners:
             view = max(view, LEAST_NEAR_VIEW)
         to_network = chained(_random_view(raster, rng, view), to_network)
         pixels, head = shown(sample, to_network, raster)
-        return _appearance(pixels, rng, look), head
+        return appearance(pixels, rng, look), head
 
 
 def without_head(sample: Sample, rng: np.random.Generator) -> Sample:
@@ -161,7 +161,8 @@ def _random_view(shape: Raster, rng: np.random.Generator, strength: float) -> Fl
     return np.column_stack([linear, center + shift - linear @ center])
 
 
-def _appearance(pixels: GreyImage, rng: np.random.Generator, strength: float) -> GreyImage:
+def appearance(pixels: GreyImage, rng: np.random.Generator, strength: float) -> GreyImage:
+    """The image as another scanner might show it; ``strength`` 1 goes farthest."""
     grey = pixels.astype(np.float32) / np.float32(255)
     for change, share in ((_blurred, 0.3), (_lit, 0.85), (_shadow, 0.25), (_noisy, 0.4)):
         if rng.random() < share * strength:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hcmodel.doubt import Doubt
 from hcmodel.engine import Engine
-from hcmodel.fit import Head
+from hcmodel.head import Head
 from hcmodel.looks import find_heads
 from hcmodel.quality import signals_of
 from hcmodel.training.hc18 import LabelledImage, read_grey
@@ -30,11 +30,17 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A head that was found, and how far its HC is off."""
+    """A head that was found in a labelled image, and the HC that it would be given."""
 
     image: LabelledImage
     head: Head
-    error_mm: float
+    hc_mm: float
+
+    @property
+    def error_mm(self) -> float:
+        """Measured minus true HC."""
+        assert self.image.hc_mm is not None
+        return self.hc_mm - self.image.hc_mm
 
     @property
     def signals(self) -> tuple[float | None, ...]:
@@ -43,17 +49,19 @@ class Judged:
 
 
 def judged(images: Iterable[LabelledImage], engine: Engine, level: float) -> Iterator[Judged]:
-    """The heads that the network finds in the images, fitted along a level line.
+    """The heads that the network finds in the images, fitted along a level line, not scaled.
 
     Images without one are left out.
     """
     for image in images:
         (head,) = find_heads(
-            [engine.prepare(read_grey(image.image_path), image.spacing)], engine, level
+            [engine.prepare(read_grey(image.image_path), image.spacing)],
+            engine,
+            level,
+            outline_scale=1.0,
         )
         if head is not None and image.hc_mm is not None:
-            hc_mm = head.last.ellipse.circumference_mm(image.spacing)
-            yield Judged(image, head, hc_mm - image.hc_mm)
+            yield Judged(image, head, head.ellipse.circumference_mm(image.spacing))
 
 
 def unbiased_level(lower: Sequence[Sequence[Judged]], upper: Sequence[Sequence[Judged]]) -> float:
@@ -67,6 +75,18 @@ def unbiased_level(lower: Sequence[Sequence[Judged]], upper: Sequence[Sequence[J
     share = biases_mm[0] / (biases_mm[0] - biases_mm[1])
     level = LEVELS[0] + share * (LEVELS[1] - LEVELS[0])
     return round(float(np.clip(level, *LEVEL_BOUNDS)), 4)
+
+
+def unbiased_scale(folds: Sequence[Sequence[Judged]]) -> float:
+    """What circumferences are to be multiplied by, so that they are right on average."""
+    heads = [head for fold in folds for head in fold]
+    measured_mm = sum(head.hc_mm for head in heads)
+    return round((measured_mm - sum(head.error_mm for head in heads)) / measured_mm, 5)
+
+
+def scaled(heads: Iterable[Judged], scale: float) -> list[Judged]:
+    """The same heads, so many times as large."""
+    return [replace(head, hc_mm=scale * head.hc_mm) for head in heads]
 
 
 def fit_doubt(folds: Sequence[Sequence[Judged]]) -> Doubt:

@@ -9,17 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcmodel.engine import Engine
-from hcmodel.fit import Head
 from hcmodel.geometry import Ellipse, FloatArray
+from hcmodel.head import Head
 from hcmodel.looks import find_heads
 from hcmodel.preprocess import Prepared
 from hcmodel.quality import confidence, support
 from hcmodel.training.hc18 import LabelledImage, read_grey, read_truth
 
+AS_SHIPPED = "as these weights measure"
 LEVEL_LINE = "least squares on the level line"
 WHOLE = "the same in the whole image alone"
 MOMENTS = "moments weighted by probability"
 DIRECT = "ellipse optimised against the map"
+WAYS = (AS_SHIPPED, LEVEL_LINE, WHOLE, MOMENTS, DIRECT)
 
 EDGE_PX = 4.0
 """Over this distance the optimised ellipse's edge falls from 1 to 0, as the maps' edges do."""
@@ -44,13 +46,14 @@ def fit_all_ways(images: Iterable[LabelledImage], engine: Engine) -> Iterator[Fi
     for image in images:
         prepared = engine.prepare(read_grey(image.image_path), image.spacing)
         (head,) = find_heads([prepared], engine)
-        ways: dict[str, Ellipse | None] = dict.fromkeys((LEVEL_LINE, WHOLE, MOMENTS, DIRECT))
+        ways: dict[str, Ellipse | None] = dict.fromkeys(WAYS)
         if head is not None:
             if head.near is not None:
                 prepared = engine.look_closer(prepared, head.whole.ellipse)
             probability = engine.predict([prepared])[0]
             start = head.last.ellipse.transformed(prepared.to_network)
             ways = {
+                AS_SHIPPED: head.ellipse,
                 LEVEL_LINE: head.last.ellipse,
                 WHOLE: head.whole.ellipse,
                 MOMENTS: by_moments(probability).transformed(prepared.to_original),
@@ -129,5 +132,6 @@ def _signals(head: Head, image: LabelledImage, engine: Engine) -> dict[str, floa
         "border share": -fit.border_share,
         "support": support(fit),
         "looks' disagreement": -head.disagreement,
+        "outline's correction": -head.correction,
         "confidence": confidence(head, image.spacing, engine.doubt),
     }

@@ -30,7 +30,8 @@ class Recipe:
     """All that decides a training besides its data.
 
     ``late_augment`` takes over from ``augment`` in the last ``late_epochs``. Images below 14 and
-    above 28 weeks, of which HC18 has few, come ``rare_turns`` times in an epoch.
+    above 28 weeks, of which HC18 has few, come ``rare_turns`` times in an epoch. A network with an
+    outline look has that trained for ``outline_epochs``.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Recipe:
     rare_turns: int = 1
     late_augment: Augment | None = None
     late_epochs: int = 0
+    outline_epochs: int = 40
     bfloat16: bool = False
 
 
@@ -71,6 +73,7 @@ HC18 = Recipe(
         stem_stride=2,
         keep_aspect=True,
         second_look=True,
+        outline_look=True,
     ),
     augment=VARIED,
     loss="bce_dice",
@@ -86,12 +89,14 @@ HC18 = Recipe(
     bfloat16=True,
 )
 
-SMALL = replace(HC18, name="small", epochs=12, late_epochs=2)
-"""``HC18`` for fewer epochs: cheap enough to vary one choice at a time."""
+TWO_LOOKS = replace(HC18, name="hc18-two-looks", network=replace(HC18.network, outline_look=False))
+SMALL = replace(TWO_LOOKS, name="small", epochs=12, late_epochs=2)
+"""For fewer epochs, without the outline look: cheap enough to vary one choice at a time."""
 
 ONE_LOOK = replace(SMALL.network, second_look=False)
 
 ABLATIONS = (
+    TWO_LOOKS,
     SMALL,
     replace(
         SMALL,

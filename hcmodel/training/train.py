@@ -1,7 +1,7 @@
 """Trains a recipe on a folder, resumes where it stopped, and writes weights with their card.
 
-One core takes about sixteen minutes for one fold of HC18's 799 images with recipe ``hc18``; the
-model card tells the error to expect.
+One core takes about half an hour for one fold of HC18's 799 images with recipe ``hc18``; the model
+card tells the error to expect.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from hcmodel.card import Card, file_sha256
 from hcmodel.geometry import Ellipse
 from hcmodel.gestation import MIDDLE, trimester
+from hcmodel.outline_net import get_outline_net
 from hcmodel.preprocess import to_tensor, whole_image
 from hcmodel.training.augment import Sample, shown
 from hcmodel.training.curve import draw_curve
@@ -32,12 +33,21 @@ from hcmodel.training.hc18 import (
     read_truth,
 )
 from hcmodel.training.losses import LOSSES
+from hcmodel.training.outlines import (
+    EMA_MOMENTUM,
+    LEARNING_RATE,
+    WEIGHT_DECAY,
+    Bands,
+    outline_loss,
+)
 from hcmodel.training.recipes import Recipe
 from hcmodel.unet import get_unet
 
 SEED = 18
 CHECKPOINT = "checkpoint.keras"
+OUTLINE_CHECKPOINT = "outline-checkpoint.keras"
 LOG = "log.csv"
+OUTLINE_LOG = "outline-log.csv"
 BEGUN = "begun.json"
 
 
@@ -104,18 +114,18 @@ class Samples(keras.utils.PyDataset):
 class _Checkpoint(keras.callbacks.Callback):
     """Keeps the last finished epoch on disk, whole or not at all."""
 
-    def __init__(self, folder: Path, data: Samples) -> None:
+    def __init__(self, checkpoint: Path, data: Samples | Bands) -> None:
         super().__init__()
-        self._folder = folder
+        self._checkpoint = checkpoint
         self._data = data
 
     def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
         self._data.epoch = epoch
 
     def on_epoch_end(self, epoch: int, logs: object = None) -> None:
-        fresh = self._folder / f"next-{CHECKPOINT}"
+        fresh = self._checkpoint.with_name(f"next-{self._checkpoint.name}")
         self.model.save(fresh)
-        os.replace(fresh, self._folder / CHECKPOINT)
+        os.replace(fresh, self._checkpoint)
 
 
 def load_samples(images: Sequence[LabelledImage]) -> list[Sample]:
@@ -146,36 +156,34 @@ def train(
     """
     folder.mkdir(parents=True, exist_ok=True)
     _begin(folder, recipe, training)
-    keras.utils.set_random_seed(SEED)
-    turns = _turns(training, recipe)
-    data = Samples(load_samples(training), turns, recipe, augmented=True)
-    once = [1] * len(validation)
-    held_out = Samples(load_samples(validation), once, recipe, augmented=False)
-    checkpoint = folder / CHECKPOINT
-    if checkpoint.exists():
-        model = keras.models.load_model(checkpoint)
-    else:
-        model = _compiled(recipe, len(data))
-    done = int(model.optimizer.iterations) // len(data)
-    if done < recipe.epochs:
-        _keep_epochs(folder / LOG, done)
-        callbacks = [
-            keras.callbacks.CSVLogger(str(folder / LOG), append=done > 0),
-            _Checkpoint(folder, data),
-        ]
-        data.epoch = done
-        model.fit(
-            data,
-            validation_data=held_out if len(validation) else None,
-            initial_epoch=done,
-            epochs=recipe.epochs,
-            callbacks=callbacks,
-            verbose=1 if sys.stderr.isatty() else 2,
+    samples, held_out = load_samples(training), load_samples(validation)
+    data = Samples(samples, _turns(training, recipe), recipe, augmented=True)
+    model = _trained(
+        folder / CHECKPOINT,
+        folder / LOG,
+        recipe.epochs,
+        lambda: _compiled(recipe, len(data)),
+        data,
+        Samples(held_out, [1] * len(held_out), recipe, augmented=False),
+    )
+    shipped = _shipped(model, recipe)
+    if recipe.network.outline_look:
+        bands = Bands(samples, SEED, augmented=True)
+        along = _trained(
+            folder / OUTLINE_CHECKPOINT,
+            folder / OUTLINE_LOG,
+            recipe.outline_epochs,
+            lambda: _compiled_outline_net(recipe, len(bands)),
+            bands,
+            Bands(held_out, SEED, augmented=False),
         )
-    model.optimizer.finalize_variable_values(model.trainable_variables)
+        draw_curve(folder / OUTLINE_LOG, folder / "outline-curve.png")
+        bare = get_outline_net()
+        bare.set_weights(along.get_weights())
+        shipped = joined(shipped, bare)
     draw_curve(folder / LOG, folder / "curve.png")
     weights = folder / f"{recipe.name}.keras"
-    _shipped(model, recipe).save(weights)
+    shipped.save(weights)
     Card(
         name=recipe.name,
         sha256=file_sha256(weights),
@@ -188,6 +196,36 @@ def train(
         },
     ).write(weights)
     return weights
+
+
+def _trained(
+    checkpoint: Path,
+    log: Path,
+    epochs: int,
+    begin: Callable[[], keras.Model],
+    data: Samples | Bands,
+    held_out: Samples | Bands,
+) -> keras.Model:
+    """The network after its last epoch, with averaged weights; resumes from its checkpoint."""
+    keras.utils.set_random_seed(SEED)
+    model = keras.models.load_model(checkpoint) if checkpoint.exists() else begin()
+    done = int(model.optimizer.iterations) // len(data)
+    if done < epochs:
+        _keep_epochs(log, done)
+        data.epoch = done
+        model.fit(
+            data,
+            validation_data=held_out if len(held_out) else None,
+            initial_epoch=done,
+            epochs=epochs,
+            callbacks=[
+                keras.callbacks.CSVLogger(str(log), append=done > 0),
+                _Checkpoint(checkpoint, data),
+            ],
+            verbose=1 if sys.stderr.isatty() else 2,
+        )
+    model.optimizer.finalize_variable_values(model.trainable_variables)
+    return model
 
 
 def _begin(folder: Path, recipe: Recipe, training: Sequence[LabelledImage]) -> None:
@@ -226,6 +264,13 @@ def _shipped(model: keras.Model, recipe: Recipe) -> keras.Model:
     return shipped
 
 
+def joined(*networks: keras.Model) -> keras.Model:
+    """Networks beside each other in one file, an input and an output for each."""
+    inputs = [keras.Input(network.input.shape[1:]) for network in networks]
+    answers = [network(each) for network, each in zip(networks, inputs, strict=True)]
+    return keras.Model(inputs, answers)
+
+
 @contextmanager
 def _precision(recipe: Recipe) -> Iterator[None]:
     """Layers made here compute in bfloat16 where the recipe says so; weights stay float32."""
@@ -242,13 +287,7 @@ def _compiled(recipe: Recipe, steps: int) -> keras.Model:
         model = get_unet(recipe.network, recipe.side_outputs)
     rate: float | keras.optimizers.schedules.LearningRateSchedule = recipe.learning_rate
     if recipe.cosine:
-        rate = keras.optimizers.schedules.CosineDecay(
-            initial_learning_rate=recipe.learning_rate / 20,
-            warmup_target=recipe.learning_rate,
-            warmup_steps=2 * steps,
-            decay_steps=max(1, recipe.epochs - 2) * steps,
-            alpha=0.01,
-        )
+        rate = _cosine(recipe.learning_rate, recipe.epochs, steps)
     optimizer = keras.optimizers.Adam(
         rate, use_ema=recipe.ema_momentum is not None, ema_momentum=recipe.ema_momentum or 0.99
     )
@@ -261,3 +300,28 @@ def _compiled(recipe: Recipe, steps: int) -> keras.Model:
         metrics=[["accuracy"]] + [[] for _ in range(recipe.side_outputs)],
     )
     return model
+
+
+def _compiled_outline_net(recipe: Recipe, steps: int) -> keras.Model:
+    model = get_outline_net()
+    optimizer = keras.optimizers.AdamW(
+        _cosine(LEARNING_RATE, recipe.outline_epochs, steps),
+        weight_decay=WEIGHT_DECAY,
+        use_ema=True,
+        ema_momentum=EMA_MOMENTUM,
+    )
+    model.compile(optimizer, loss=outline_loss)
+    return model
+
+
+def _cosine(
+    rate: float, epochs: int, steps: int
+) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Rises for two epochs of ``steps``, then falls to a hundredth."""
+    return keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=rate / 20,
+        warmup_target=rate,
+        warmup_steps=2 * steps,
+        decay_steps=max(1, epochs - 2) * steps,
+        alpha=0.01,
+    )

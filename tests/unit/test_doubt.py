@@ -9,10 +9,12 @@ import pytest
 
 from hcmodel.card import Card
 from hcmodel.doubt import Doubt
-from hcmodel.fit import Head, HeadFit
+from hcmodel.fit import HeadFit
 from hcmodel.geometry import Ellipse, Spacing
+from hcmodel.head import Head
+from hcmodel.outline import Outline
 from hcmodel.quality import IMPLAUSIBLE_SHAPE, LOOKS_DIFFER, LOW_CONFIDENCE, judge, signals_of
-from hcmodel.training.calibrate import Judged, fit_doubt
+from hcmodel.training.calibrate import Judged, fit_doubt, scaled, unbiased_scale
 from hcmodel.training.hc18 import LabelledImage
 from hcmodel.unet_config import UNetConfig
 
@@ -42,7 +44,7 @@ def test_an_expected_error_becomes_interval_and_confidence() -> None:
 def head(residual: float, error_mm: float) -> Judged:
     image = LabelledImage(Path("001_HC.png"), Path("001_HC_Annotation.png"), SPACING, 200.0)
     fit = HeadFit(Ellipse(0, 0, 40, 30, 0), residual, 0.0, 1.0, 0.95, 0.9)
-    return Judged(image, Head(fit), error_mm)
+    return Judged(image, Head(fit), 200.0 + error_mm)
 
 
 def folds(seed: int) -> list[list[Judged]]:
@@ -90,6 +92,15 @@ def test_a_doubt_changes_the_instruments_name() -> None:
     assert len(names) == 3
 
 
+def test_a_scale_takes_the_bias_away() -> None:
+    both = [[head(0.01, error_mm)] for error_mm in (-4.0, -2.0)]
+    scale = unbiased_scale(both)
+    assert scale == pytest.approx(400 / 394, abs=1e-5)
+    assert sum(each.error_mm for fold in both for each in scaled(fold, scale)) == pytest.approx(
+        0, abs=0.01
+    )
+
+
 def test_the_shape_is_judged_in_millimetres() -> None:
     narrow = Head(HeadFit(Ellipse(0, 0, 40, 20, 0), 0.005, 0.0, 1.0, 0.97, 0.9))
     assert IMPLAUSIBLE_SHAPE in judge(narrow, SPACING, None)
@@ -108,3 +119,18 @@ def test_two_looks_must_agree_and_both_convince() -> None:
         assert judge(Head(*looks), SPACING, None) == (LOW_CONFIDENCE,)
     sure = replace(PLAIN, means=(0.0,) * 8, deviations=(1.0,) * 8, weights=(0.0,) * 8)
     assert judge(Head(vague, near), SPACING, replace(sure, min_confidence=0.0)) == (LOW_CONFIDENCE,)
+
+
+def test_an_outline_is_what_is_measured_and_tells_how_far_to_trust_it() -> None:
+    near = HeadFit(Ellipse(0, 0, 40, 30, 0), 0.005, 0.0, 1.0, 0.97, 0.9)
+    twice = Head(near, near)
+    close, far = (
+        Head(near, near, Outline(Ellipse(0, 0, axis_px, 30, 0), 0.004)) for axis_px in (41, 44)
+    )
+    assert far.ellipse.semi_axis_a_px == 44
+    assert far.last is near
+    assert 0 == twice.correction < close.correction < far.correction
+    assert judge(close, SPACING, None) == ()
+    assert judge(far, SPACING, None) == (LOOKS_DIFFER,)
+    assert signals_of(close, SPACING)[-2] < signals_of(far, SPACING)[-2]  # type: ignore[operator]
+    assert len(signals_of(far, SPACING)) == len(signals_of(twice, SPACING)) + 2

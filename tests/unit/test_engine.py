@@ -58,15 +58,15 @@ def test_half_a_batch_gives_the_same_maps(
     whole = engine.predict(images)
     refusing = Engine(greedy, batch_size=4)
     with pytest.raises(tf.errors.ResourceExhaustedError) as refusal:
-        refusing._predict(tf.zeros((4, 32, 48, 1)))
+        refusing._graphs[0](tf.zeros((4, 32, 48, 1)))
 
     def full(_: object) -> None:
         raise refusal.value
 
-    monkeypatch.setattr(engine, "_predict", full)
+    monkeypatch.setattr(engine, "_graphs", [full] * len(engine._graphs))
     halved = engine.predict(images)
     assert engine.batch_size == 2
     np.testing.assert_allclose(halved, whole, atol=1e-5)
-    monkeypatch.setattr(engine, "_predict", full)
+    monkeypatch.setattr(engine, "_graphs", [full] * len(engine._graphs))
     with pytest.raises(OutOfMemory, match="at 2 images"):
         engine.predict(images)

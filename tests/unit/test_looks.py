@@ -13,6 +13,8 @@ from hcmodel.card import Card, file_sha256
 from hcmodel.engine import Engine
 from hcmodel.geometry import Ellipse, Spacing
 from hcmodel.looks import find_heads
+from hcmodel.outline import CHANNELS, COLUMNS, DIRECTIONS, ROWS
+from hcmodel.training.train import joined
 from hcmodel.unet_config import UNetConfig
 
 # Keras asks TensorFlow for copies in a way that NumPy 2 has given up.
@@ -22,14 +24,25 @@ SHAPE = (540, 800)
 SMALL = Ellipse(310.3, 215.8, 46.0, 37.0, 0.6)
 
 
-def engine(folder: Path, *, second_look: bool) -> Engine:
-    """Weights whose map is the image itself, with more contrast."""
-    network = UNetConfig(128, 192, keep_aspect=True, second_look=second_look)
+def engine(folder: Path, *, second_look: bool, offset: float | None = None) -> Engine:
+    """Weights whose map is the image itself, with more contrast.
+
+    With an ``offset``, a second network finds every outline there.
+    """
+    network = UNetConfig(
+        128, 192, keep_aspect=True, second_look=second_look, outline_look=offset is not None
+    )
     image = keras.Input((128, 192, 1))
     sharpen = layers.Conv2D(1, 1, activation="sigmoid")
     model = keras.Model(image, sharpen(image))
     sharpen.set_weights([np.full((1, 1, 1, 1), 30.0), np.array([-15.0])])
     weights = folder / "bright.keras"
+    if offset is not None:
+        band = keras.Input((ROWS, COLUMNS, CHANNELS))
+        everywhere = layers.Dense(DIRECTIONS)
+        along = keras.Model(band, everywhere(layers.GlobalAveragePooling2D()(band)))
+        everywhere.set_weights([np.zeros((CHANNELS, DIRECTIONS)), np.full(DIRECTIONS, offset)])
+        model = joined(model, along)
     model.save(weights)
     Card("bright", file_sha256(weights), network, "bright", {}).write(weights)
     return Engine(weights, batch_size=2)
@@ -88,3 +101,25 @@ def test_pixels_that_are_not_square_do_not_change_what_the_network_sees(tmp_path
     hc_mm = square.last.ellipse.circumference_mm(Spacing(0.2, 0.2))
     assert other.last.ellipse.circumference_mm(spacing) == pytest.approx(hc_mm, rel=0.003)
     assert other.last.ellipse.semi_axes_mm(spacing) == pytest.approx((9.2, 7.4), rel=0.01)
+
+
+@pytest.mark.parametrize("second_look", [False, True])
+def test_the_outline_corrects_the_last_look(tmp_path: Path, second_look: bool) -> None:
+    found = engine(tmp_path, second_look=second_look, offset=0.02)
+    images = [found.prepare(each, None) for each in (np.zeros(SHAPE, np.uint8), picture(SMALL))]
+    nothing, head = find_heads(images, found, outline_scale=1.5)
+    assert nothing is None
+    assert head is not None
+    last = head.last.ellipse
+    assert head.ellipse.center_px == pytest.approx(last.center_px, abs=0.01)
+    assert head.ellipse.semi_axis_a_px == pytest.approx(1.5 * 1.02 * last.semi_axis_a_px, rel=1e-4)
+    assert head.ellipse.semi_axis_b_px == pytest.approx(1.5 * 1.02 * last.semi_axis_b_px, rel=1e-4)
+    assert find_heads(images[:1], found) == [None]
+
+
+def test_an_outline_that_is_none_changes_nothing(tmp_path: Path) -> None:
+    lost = engine(tmp_path, second_look=True, offset=-1.0)
+    (head,) = find_heads([lost.prepare(picture(SMALL), None)], lost)
+    assert head is not None
+    assert head.outline is None
+    assert head.ellipse == head.last.ellipse
