@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from hcmodel.fit import fit_points
 from hcmodel.geometry import Ellipse, FloatArray
+from hcmodel.preprocess import stretch
 
 ROWS, COLUMNS = 64, 128
 """Steps across the outline, from inside to outside, and along it, once around."""
@@ -45,9 +46,7 @@ def unrolled(pixels: NDArray[np.uint8], head: Ellipse) -> NDArray[np.uint8]:
     rows, columns = pixels.shape
     width, height = max(1, round(columns * scale)), max(1, round(rows * scale))
     shrunk = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
-    along_x, along_y = width / columns, height / rows
-    to_shrunk = np.array([[along_x, 0, (along_x - 1) / 2], [0, along_y, (along_y - 1) / 2]])
-    seen = head.transformed(to_shrunk)
+    seen = head.transformed(stretch((rows, columns), (height, width)))
     radii = 1 + REACH * ((2 * np.arange(ROWS) + 1) / ROWS - 1)
     rays_px = _rays(seen, COLUMNS)
     x_px, y_px = (

@@ -56,8 +56,7 @@ def prepare(
     along_x, along_y = np.minimum(1, np.linalg.norm(to_network[:, :2], axis=0))
     width, height = max(1, round(columns * along_x)), max(1, round(rows * along_y))
     shrunk = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
-    step_x, step_y = columns / width, rows / height
-    back = np.array([[step_x, 0, (step_x - 1) / 2], [0, step_y, (step_y - 1) / 2]])
+    back = stretch((height, width), (rows, columns))
     size = (network_shape[1], network_shape[0])
     seen = cv2.warpAffine(shrunk, chained(to_network, back), size, flags=cv2.INTER_CUBIC)
     return Prepared(np.asarray(seen, np.uint8), to_network, pixels, pixel_aspect)
@@ -82,8 +81,8 @@ def whole_image(
         scale = min(height / high, width / columns)
         height, width = max(1, round(high * scale)), max(1, round(columns * scale))
     top, left = (network_shape[0] - height) // 2, (network_shape[1] - width) // 2
-    scale_x, scale_y = width / columns, height / rows
-    return np.array([[scale_x, 0, (scale_x - 1) / 2 + left], [0, scale_y, (scale_y - 1) / 2 + top]])
+    resized = stretch(original_shape, (height, width))
+    return np.asarray(resized + np.array([[0, 0, left], [0, 0, top]]))
 
 
 def around(head: Ellipse, network_shape: tuple[int, int], pixel_aspect: float = 1.0) -> FloatArray:
@@ -95,6 +94,17 @@ def around(head: Ellipse, network_shape: tuple[int, int], pixel_aspect: float = 
     linear = np.diag([scale, scale * pixel_aspect])
     middle = np.array([width - 1, height - 1]) / 2
     return np.column_stack([linear, middle - linear @ head.center_px])
+
+
+def stretch(shape: tuple[int, int], to_shape: tuple[int, int]) -> FloatArray:
+    """2x3 affine map of pixel centres from an image of ``(rows, columns)`` to one resized."""
+    along_y, along_x = to_shape[0] / shape[0], to_shape[1] / shape[1]
+    return np.array([[along_x, 0, (along_x - 1) / 2], [0, along_y, (along_y - 1) / 2]])
+
+
+def mirror(columns: int) -> FloatArray:
+    """2x3 affine map that swaps left and right of an image so many pixels wide."""
+    return np.array([[-1.0, 0, columns - 1], [0, 1, 0]])
 
 
 def chained(second: FloatArray, first: FloatArray) -> FloatArray:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hcmodel.geometry import Ellipse, FloatArray
 from hcmodel.phantom import draw_phantom, random_head, smooth_noise
-from hcmodel.preprocess import around, chained, prepare
+from hcmodel.preprocess import around, chained, mirror, prepare
 
 GreyImage = NDArray[np.uint8]
 FloatImage = NDArray[np.float32]
@@ -42,7 +42,7 @@ def flip_left_right(
 ) -> Sample:
     """The notebook's only augmentation."""
     if rng.random() < 0.5:
-        to_network = chained(np.array([[-1.0, 0, raster[1] - 1], [0, 1, 0]]), to_network)
+        to_network = chained(mirror(raster[1]), to_network)
     return shown(sample, to_network, raster)
 
 

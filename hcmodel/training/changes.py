@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hcmodel.geometry import Ellipse, FloatArray, Spacing
 from hcmodel.phantom import smooth_noise
+from hcmodel.preprocess import mirror
 
 GreyImage = NDArray[np.uint8]
 FloatImage = NDArray[np.float32]
@@ -85,7 +86,7 @@ def _turned(shown: Shown, _rng: np.random.Generator) -> Shown:
 
 def _mirrored(shown: Shown, _rng: np.random.Generator) -> Shown:
     rows, columns = shown.pixels.shape
-    return _moved(shown, np.array([[-1.0, 0, columns - 1], [0, 1, 0]]), (columns, rows))
+    return _moved(shown, mirror(columns), (columns, rows))
 
 
 def _shifted(shown: Shown, rng: np.random.Generator) -> Shown:

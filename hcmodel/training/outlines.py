@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import keras
@@ -12,7 +11,9 @@ from numpy.typing import NDArray
 
 from hcmodel.geometry import Ellipse
 from hcmodel.outline import offsets, outline_tensor, unrolled
+from hcmodel.preprocess import mirror
 from hcmodel.training.augment import Sample, appearance
+from hcmodel.training.batches import Batches
 
 BATCH_SIZE = 16
 LEARNING_RATE = 2e-3
@@ -22,40 +23,28 @@ LOOK = 0.5
 """How far appearance is varied, 1 being the widest."""
 
 
-class Bands(keras.utils.PyDataset):
+class Bands(Batches):
     """Batches of bands ``(B, ROWS, COLUMNS, CHANNELS)`` and offsets ``(B, DIRECTIONS)``.
 
-    ``samples`` show a head each. Every draw has a generator of its own, so a resumed training sees
-    the same stream; where nothing is ``augmented``, each epoch shows the same.
+    ``samples`` show a head each.
     """
 
-    def __init__(self, samples: Sequence[Sample], seed: int, *, augmented: bool) -> None:
-        super().__init__(workers=1, use_multiprocessing=False, max_queue_size=8)
-        self._samples = samples
-        self._seed = seed
-        self._augmented = augmented
-        self.epoch = 0
-
-    def __len__(self) -> int:
-        return math.ceil(len(self._samples) / BATCH_SIZE)
+    def __init__(self, samples: Sequence[Sample], *, augmented: bool) -> None:
+        super().__init__(samples, [1] * len(samples), BATCH_SIZE, augmented=augmented)
 
     def __getitem__(self, step: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        order = np.arange(len(self._samples))
-        if self._augmented:
-            order = np.random.default_rng([self._seed, self.epoch]).permutation(order)
-        places = range(step * BATCH_SIZE, min((step + 1) * BATCH_SIZE, len(order)))
-        drawn = [self._draw(self._samples[order[place]], place) for place in places]
+        drawn = [self._draw(sample, rng) for sample, rng in self._batch(step)]
         bands = np.stack([band for band, _ in drawn])
         return outline_tensor(bands), np.stack([found for _, found in drawn])
 
-    def _draw(self, sample: Sample, place: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    def _draw(
+        self, sample: Sample, rng: np.random.Generator
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         pixels, head = sample
         assert head is not None
-        epoch = self.epoch if self._augmented else 0
-        rng = np.random.default_rng([self._seed, epoch, place])
         if self._augmented and rng.random() < 0.5:
-            mirror = np.array([[-1.0, 0, pixels.shape[1] - 1], [0, 1, 0]])
-            pixels, head = np.ascontiguousarray(pixels[:, ::-1]), head.transformed(mirror)
+            head = head.transformed(mirror(pixels.shape[1]))
+            pixels = np.ascontiguousarray(pixels[:, ::-1])
         start = disturbed(head, rng)
         band = unrolled(pixels, start)
         if self._augmented:

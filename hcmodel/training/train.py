@@ -7,7 +7,6 @@ card tells the error to expect.
 from __future__ import annotations
 
 import json
-import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +23,7 @@ from hcmodel.gestation import MIDDLE, trimester
 from hcmodel.outline_net import get_outline_net
 from hcmodel.preprocess import to_tensor, whole_image
 from hcmodel.training.augment import Sample, shown
+from hcmodel.training.batches import SEED, Batches
 from hcmodel.training.curve import draw_curve
 from hcmodel.training.hc18 import (
     LabelledImage,
@@ -43,7 +43,6 @@ from hcmodel.training.outlines import (
 from hcmodel.training.recipes import Recipe
 from hcmodel.unet import get_unet
 
-SEED = 18
 CHECKPOINT = "checkpoint.keras"
 OUTLINE_CHECKPOINT = "outline-checkpoint.keras"
 LOG = "log.csv"
@@ -51,11 +50,8 @@ OUTLINE_LOG = "outline-log.csv"
 BEGUN = "begun.json"
 
 
-class Samples(keras.utils.PyDataset):
-    """Batches of ``(B, H, W, 1)`` images and the masks of every output, augmented or plain.
-
-    ``turns``: how often each sample comes in an epoch.
-    """
+class Samples(Batches):
+    """Batches of ``(B, H, W, 1)`` images and the masks of every output, augmented or plain."""
 
     def __init__(
         self,
@@ -65,34 +61,21 @@ class Samples(keras.utils.PyDataset):
         *,
         augmented: bool,
     ) -> None:
-        super().__init__(workers=1, use_multiprocessing=False, max_queue_size=8)
-        self._samples = samples
-        self._order = np.repeat(np.arange(len(samples)), turns)
+        super().__init__(samples, turns, recipe.batch_size, augmented=augmented)
         self._recipe = recipe
-        self._augmented = augmented
-        self.epoch = 0
-
-    def __len__(self) -> int:
-        return math.ceil(len(self._order) / self._recipe.batch_size)
 
     def __getitem__(self, step: int) -> tuple[NDArray[np.float32], tuple[NDArray[np.float32], ...]]:
-        order = self._order
-        if self._augmented:
-            order = np.random.default_rng([SEED, self.epoch]).permutation(order)
-        size = self._recipe.batch_size
-        places = range(step * size, min((step + 1) * size, len(order)))
-        chosen = [self._draw(self._samples[order[place]], place) for place in places]
+        chosen = [self._draw(sample, rng) for sample, rng in self._batch(step)]
         images = to_tensor(np.stack([pixels for pixels, _ in chosen]))
         return images, self._masks([head for _, head in chosen])
 
-    def _draw(self, sample: Sample, place: int) -> Sample:
+    def _draw(self, sample: Sample, rng: np.random.Generator) -> Sample:
         network = self._recipe.network
         raster = (network.input_height, network.input_width)
         shape = (sample[0].shape[0], sample[0].shape[1])
         to_network = whole_image(shape, raster, keep_aspect=network.keep_aspect)
         if not self._augmented:
             return shown(sample, to_network, raster)
-        rng = np.random.default_rng([SEED, self.epoch, place])
         late = self.epoch >= self._recipe.epochs - self._recipe.late_epochs
         augment = self._recipe.late_augment if late else self._recipe.augment
         return (augment or self._recipe.augment)(sample, to_network, raster, rng)
@@ -114,7 +97,7 @@ class Samples(keras.utils.PyDataset):
 class _Checkpoint(keras.callbacks.Callback):
     """Keeps the last finished epoch on disk, whole or not at all."""
 
-    def __init__(self, checkpoint: Path, data: Samples | Bands) -> None:
+    def __init__(self, checkpoint: Path, data: Batches) -> None:
         super().__init__()
         self._checkpoint = checkpoint
         self._data = data
@@ -168,14 +151,14 @@ def train(
     )
     shipped = _shipped(model, recipe)
     if recipe.network.outline_look:
-        bands = Bands(samples, SEED, augmented=True)
+        bands = Bands(samples, augmented=True)
         along = _trained(
             folder / OUTLINE_CHECKPOINT,
             folder / OUTLINE_LOG,
             recipe.outline_epochs,
             lambda: _compiled_outline_net(recipe, len(bands)),
             bands,
-            Bands(held_out, SEED, augmented=False),
+            Bands(held_out, augmented=False),
         )
         draw_curve(folder / OUTLINE_LOG, folder / "outline-curve.png")
         bare = get_outline_net()
@@ -203,8 +186,8 @@ def _trained(
     log: Path,
     epochs: int,
     begin: Callable[[], keras.Model],
-    data: Samples | Bands,
-    held_out: Samples | Bands,
+    data: Batches,
+    held_out: Batches,
 ) -> keras.Model:
     """The network after its last epoch, with averaged weights; resumes from its checkpoint."""
     keras.utils.set_random_seed(SEED)

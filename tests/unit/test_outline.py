@@ -85,12 +85,12 @@ def test_the_network_takes_bands_and_gives_offsets() -> None:
 
 def test_training_sees_the_same_stream_again_and_other_bands_in_other_epochs() -> None:
     samples: list[Sample] = [(np.asarray(200 * HEAD.coverage(SHAPE), np.uint8), HEAD)] * 3
-    first, second = (Bands(samples, 5, augmented=True) for _ in range(2))
+    first, second = (Bands(samples, augmented=True) for _ in range(2))
     for one, other in zip(first[0], second[0], strict=True):
         np.testing.assert_array_equal(one, other)
     second.epoch = 1
     assert not np.array_equal(first[0][1], second[0][1])
-    plain = Bands(samples, 5, augmented=False)
+    plain = Bands(samples, augmented=False)
     bands, wanted = plain[0]
     plain.epoch = 1
     np.testing.assert_array_equal(plain[0][0], bands)
