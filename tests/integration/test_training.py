@@ -47,15 +47,29 @@ def train(labelled: Path, target: Path, *, epochs: int) -> list[str]:
     return [str(HC_BATCH), "model", "train", str(labelled), *options]
 
 
-@pytest.mark.parametrize("recipe", ["notebook"])
-def test_the_notebooks_recipe_trains(labelled: Path, tmp_path: Path, recipe: str) -> None:
+def test_the_notebooks_recipe_trains(labelled: Path, tmp_path: Path) -> None:
     command = train(labelled, tmp_path, epochs=1)
-    command[command.index("hc18")] = recipe
+    command[command.index("hc18")] = "notebook"
     subprocess.run(command, check=True, capture_output=True)
-    card = verify(tmp_path / f"{recipe}.keras")
+    card = verify(tmp_path / "notebook.keras")
     assert (card.network.input_height, card.network.input_width) == (256, 256)
     assert card.network.stem_stride == 1
     assert "accuracy" in (tmp_path / "log.csv").read_text().splitlines()[0]
+
+
+def test_two_parts_leave_half_of_the_exams_to_train_on(labelled: Path, tmp_path: Path) -> None:
+    command = [str(HC_BATCH), "model", "train", str(labelled), "--recipe", "small-one-look"]
+    command += ["--folds", "2", "--epochs", "1", "--fold"]
+    trained = []
+    for fold in ("0", "1"):
+        subprocess.run([*command, fold], cwd=tmp_path, check=True, capture_output=True)
+        card = read_card(tmp_path / f"runs/small-one-look-fold{fold}of2/small-one-look.keras")
+        trained.append(set(card.training["exams"]))  # type: ignore[call-overload]
+    assert [len(exams) for exams in trained] == [6, 6]
+    assert not trained[0] & trained[1]
+    wrong = subprocess.run([*command, "2"], check=False, capture_output=True, text=True)
+    assert wrong.returncode == 2
+    assert "2 parts are 0 to 1" in wrong.stderr
 
 
 def test_a_killed_training_resumes_with_the_same_command(labelled: Path, tmp_path: Path) -> None:
