@@ -58,12 +58,12 @@ def command(folder: Path, folds: tuple[Path, ...], into: Path | None) -> None:
         unbiased_scale,
     )
 
-    cards = [verify(weights) for weights in folds]
+    engines = [Engine(weights) for weights in folds]
+    cards = [engine.card for engine in engines]
     unseen = [unseen_images(images, card) for card in cards]
     for weights, part in zip(folds, unseen, strict=True):
         if not part:
             raise TrainingDataUnusable(f"all images are of exams that trained {weights}")
-    engines = [Engine(weights) for weights in folds]
     numbers = range(len(folds))
 
     def judge(fold: int, level: float) -> list[Judged]:

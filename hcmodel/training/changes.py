@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hcmodel.geometry import Ellipse, FloatArray, Spacing
 from hcmodel.phantom import smooth_noise
-from hcmodel.preprocess import mirror
+from hcmodel.preprocess import mirror, stretch
 
 GreyImage = NDArray[np.uint8]
 FloatImage = NDArray[np.float32]
@@ -66,8 +66,8 @@ def _resized(factor_x: float, factor_y: float) -> Change:
         pixels = cv2.resize(shown.pixels, (width, height), interpolation=cv2.INTER_AREA)
         x, y = width / columns, height / rows
         spacing = Spacing(shown.spacing.row_mm / y, shown.spacing.column_mm / x)
-        affine = np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2]])
-        return Shown(np.asarray(pixels, np.uint8), spacing, shown.truth.transformed(affine))
+        resized = stretch((rows, columns), (height, width))
+        return Shown(np.asarray(pixels, np.uint8), spacing, shown.truth.transformed(resized))
 
     return change
 

@@ -1,4 +1,4 @@
-"""What the look along the outline is trained with: ellipses a little wrong, and the truth."""
+"""How the look along the outline is trained: on ellipses a little wrong, towards the truth."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from hcmodel.geometry import Ellipse
 from hcmodel.outline import offsets, outline_tensor, unrolled
+from hcmodel.outline_net import get_outline_net
 from hcmodel.preprocess import mirror
 from hcmodel.training.augment import Sample, appearance
 from hcmodel.training.batches import Batches
+from hcmodel.training.schedule import cosine
 
 BATCH_SIZE = 16
 LEARNING_RATE = 2e-3
@@ -70,3 +72,16 @@ def outline_loss(truth: keras.KerasTensor, found: keras.KerasTensor) -> keras.Ke
     """How far off the offsets are in each direction, and on average, where HC is lost."""
     apart = truth - found
     return ops.mean(ops.abs(apart), axis=1) + ops.abs(ops.mean(apart, axis=1))
+
+
+def compiled_outline_net(epochs: int, steps: int) -> keras.Model:
+    """The network, untrained, with all that ``epochs`` of so many ``steps`` need."""
+    model = get_outline_net()
+    optimizer = keras.optimizers.AdamW(
+        cosine(LEARNING_RATE, epochs, steps),
+        weight_decay=WEIGHT_DECAY,
+        use_ema=True,
+        ema_momentum=EMA_MOMENTUM,
+    )
+    model.compile(optimizer, loss=outline_loss)
+    return model

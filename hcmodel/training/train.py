@@ -33,14 +33,9 @@ from hcmodel.training.hc18 import (
     read_truth,
 )
 from hcmodel.training.losses import LOSSES
-from hcmodel.training.outlines import (
-    EMA_MOMENTUM,
-    LEARNING_RATE,
-    WEIGHT_DECAY,
-    Bands,
-    outline_loss,
-)
+from hcmodel.training.outlines import Bands, compiled_outline_net
 from hcmodel.training.recipes import Recipe
+from hcmodel.training.schedule import cosine
 from hcmodel.unet import get_unet
 
 CHECKPOINT = "checkpoint.keras"
@@ -156,7 +151,7 @@ def train(
             folder / OUTLINE_CHECKPOINT,
             folder / OUTLINE_LOG,
             recipe.outline_epochs,
-            lambda: _compiled_outline_net(recipe, len(bands)),
+            lambda: compiled_outline_net(recipe.outline_epochs, len(bands)),
             bands,
             Bands(held_out, augmented=False),
         )
@@ -270,7 +265,7 @@ def _compiled(recipe: Recipe, steps: int) -> keras.Model:
         model = get_unet(recipe.network, recipe.side_outputs)
     rate: float | keras.optimizers.schedules.LearningRateSchedule = recipe.learning_rate
     if recipe.cosine:
-        rate = _cosine(recipe.learning_rate, recipe.epochs, steps)
+        rate = cosine(recipe.learning_rate, recipe.epochs, steps)
     optimizer = keras.optimizers.Adam(
         rate, use_ema=recipe.ema_momentum is not None, ema_momentum=recipe.ema_momentum or 0.99
     )
@@ -283,28 +278,3 @@ def _compiled(recipe: Recipe, steps: int) -> keras.Model:
         metrics=[["accuracy"]] + [[] for _ in range(recipe.side_outputs)],
     )
     return model
-
-
-def _compiled_outline_net(recipe: Recipe, steps: int) -> keras.Model:
-    model = get_outline_net()
-    optimizer = keras.optimizers.AdamW(
-        _cosine(LEARNING_RATE, recipe.outline_epochs, steps),
-        weight_decay=WEIGHT_DECAY,
-        use_ema=True,
-        ema_momentum=EMA_MOMENTUM,
-    )
-    model.compile(optimizer, loss=outline_loss)
-    return model
-
-
-def _cosine(
-    rate: float, epochs: int, steps: int
-) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Rises for two epochs of ``steps``, then falls to a hundredth."""
-    return keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=rate / 20,
-        warmup_target=rate,
-        warmup_steps=2 * steps,
-        decay_steps=max(1, epochs - 2) * steps,
-        alpha=0.01,
-    )
