@@ -9,7 +9,7 @@ import click
 from rich.table import Table
 
 from cli.console import out, words
-from worker.reading.bench import bench_reading
+from worker.bench.decoding import bench_reading
 
 
 @click.group(invoke_without_command=True)
@@ -34,7 +34,7 @@ def command(context: click.Context, images: int) -> None:
 
 def _measure(images: int) -> None:
     # Loads the network: only this command pays for it.
-    from worker.bench import bench
+    from worker.bench.throughput import bench
 
     words.print(f"{images} phantoms; takes a minute or two")
     with tempfile.TemporaryDirectory(prefix="hc-bench-") as folder:
@@ -102,7 +102,7 @@ def queue(files: int, images: int) -> None:
     Example: hc-batch bench queue --files 100000
     """
     # Loads the network: only this command pays for it.
-    from worker.bench_queue import bench_queue
+    from worker.bench.queue import bench_queue
 
     words.print(f"{files} files, {images} phantoms; takes some minutes")
     with tempfile.TemporaryDirectory(prefix="hc-bench-") as folder:

@@ -21,7 +21,7 @@ from worker.intake.discover import Options
 from worker.intake.submit import submit
 from worker.reports.tabular import NOTICE
 from worker.result import Status
-from worker.samples import PIXEL_SIZES, Sample, write_samples
+from worker.sample_files import PIXEL_SIZES, Sample, write_samples
 from worker.settings import Settings
 from worker.store.rows import Filter, Row, select_rows
 from worker.store.session import open_database

@@ -41,7 +41,7 @@ COMMANDS = {
     "doctor": ("cli.doctor", "Check services, weights, disk and GPU; say what to type."),
     "inspect": ("cli.inspect", "Show what files tell: scale, regions, decoder, or why not."),
     "db": ("cli.db", "Create, migrate and check the database."),
-    "model": ("cli.model", "Show, verify, train and evaluate the network."),
+    "model": ("cli.model.group", "Show, verify, train and evaluate the network."),
     "demo": ("cli.demo", "Measure phantoms of known HC through the queue."),
     "bench": ("cli.bench", "Measure speed: decoding, network, run, queue."),
 }

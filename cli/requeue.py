@@ -38,7 +38,7 @@ def command(
     if batch is None and code is None and older_than_s is None:
         raise click.UsageError("name a BATCH, or for all batches a --code or --older-than")
     # Loads Celery: only commands that send messages pay for it.
-    from worker.intake.recover import publish_now
+    from worker.queue.reconciler import publish_now
 
     settings = Settings.from_environment()
     with open_database(settings) as database:

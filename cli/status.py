@@ -67,7 +67,7 @@ def _follow(database: Database, settings: Settings, batch: str | None) -> NoRetu
 
 def _warn_of_silence(settings: Settings) -> None:
     # Loads Celery, which takes longer than counting; where nothing waits it is not needed.
-    from worker.intake.publish import workers_listening
+    from worker.queue.publisher import workers_listening
 
     if not workers_listening(settings):
         words.print("no worker listens: start one with hc-batch worker")

@@ -7,13 +7,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from hcmodel.training.changes import CHANGES
-from hcmodel.training.evaluate import Case, figures, trust
-from hcmodel.training.hc18 import LabelledImage
-from hcmodel.training.negatives import NEGATIVES
-from hcmodel.training.page import Table
+from hcmodel.dataset.hc18 import LabelledImage
+from hcmodel.evaluation.metrics import Case, figures, trust
+from hcmodel.evaluation.negatives import NEGATIVES
+from hcmodel.evaluation.perturbations import CHANGES
+from hcmodel.html_page import Table
 from worker.evaluation import evaluate_changed, measured_negatives, measured_others
-from worker.pipeline import Instrument
+from worker.measuring.instrument import Instrument
 from worker.result import Result, Status
 
 

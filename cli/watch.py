@@ -10,9 +10,9 @@ import click
 from cli.console import words
 from cli.options import input_options, metrics_options, read_options
 from worker import log
-from worker.intake.folder import WatchOptions
-from worker.metrics_folder import Address, shared_metrics
+from worker.multiprocess_metrics import Address, shared_metrics
 from worker.settings import Settings
+from worker.watching.stability import WatchOptions
 
 if TYPE_CHECKING:
     from worker.intake.discover import Options
@@ -93,6 +93,6 @@ def command(
     how = WatchOptions(interval, settle, polling, marker, after == "move", max_disk_percent)
     with shared_metrics(metrics):
         # Loads SQLAlchemy and Celery: not for those who only ask for help.
-        from worker.intake.watch import watch
+        from worker.watching.watch import watch
 
         watch(settings, folders, options, how, metrics=metrics)

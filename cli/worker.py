@@ -8,7 +8,7 @@ import sys
 import click
 
 from cli.options import metrics_options, thorough_option
-from worker.metrics_folder import Address, shared_metrics
+from worker.multiprocess_metrics import Address, shared_metrics
 from worker.settings import Settings
 
 
@@ -34,6 +34,6 @@ def command(concurrency: int, thorough: bool, metrics: Address | None) -> None:
         os.environ["HC_THOROUGH"] = "1"  # the processes that measure read it there
     with shared_metrics(metrics):
         # Celery takes its time to import; no other command needs it whole.
-        from worker.serve import serve
+        from worker.queue.worker_main import serve
 
         sys.exit(serve(Settings.from_environment(), concurrency, metrics))

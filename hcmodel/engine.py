@@ -23,11 +23,11 @@ with stderr_silenced():
 
     ON_GPU = bool(tf.config.list_physical_devices("GPU"))
 
-from hcmodel.card import Card, WeightsError, verify
-from hcmodel.doubt import Doubt
 from hcmodel.geometry import Ellipse, Spacing
-from hcmodel.outline import CHANNELS, COLUMNS, ROWS, Outline, corrected, outline_tensor, unrolled
+from hcmodel.model_card import Card, WeightsError, verify
+from hcmodel.polar import CHANNELS, COLUMNS, ROWS, Outline, corrected, outline_tensor, unrolled
 from hcmodel.preprocess import Prepared, around, prepare, to_tensor, whole_image
+from hcmodel.uncertainty import Doubt
 
 BATCH_SIZE_CPU = 8
 BATCH_SIZE_GPU = 32

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from hcmodel.fit import HeadFit
+from hcmodel.ellipse_fit import HeadFit
 from hcmodel.geometry import Ellipse, perimeter
-from hcmodel.outline import Outline
+from hcmodel.polar import Outline
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hcmodel.doubt import Doubt
 from hcmodel.geometry import Ellipse, Spacing
 from hcmodel.head import Head
 from hcmodel.quality import confidence, judge, signals_of
+from hcmodel.uncertainty import Doubt
 
 
 @dataclass(frozen=True, slots=True)

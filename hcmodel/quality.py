@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 
-from hcmodel.doubt import Doubt
-from hcmodel.fit import HeadFit
+from hcmodel.ellipse_fit import HeadFit
 from hcmodel.geometry import Ellipse, Spacing
 from hcmodel.head import Head
+from hcmodel.uncertainty import Doubt
 
 CUT_BY_BORDER = "cut-by-border"
 FRAGMENTED_MASK = "fragmented-mask"

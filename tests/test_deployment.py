@@ -19,7 +19,7 @@ import yaml
 from sqlalchemy import text
 
 from cli.main import cli
-from worker.app import KEY_PREFIX
+from worker.queue.celery_app import KEY_PREFIX
 from worker.settings import Settings
 from worker.store.session import Database, open_database
 

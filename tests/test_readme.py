@@ -32,7 +32,7 @@ def test_every_setting_stands_in_the_readme() -> None:
 
 
 def test_every_code_has_its_line() -> None:
-    importlib.import_module("worker.pipeline")
+    importlib.import_module("worker.measuring.instrument")
     for kind in subclasses(HcBatchError):
         assert f"`{kind.code}`" in CODES, kind.code
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from worker import broker
 from worker.errors import HcBatchError, SchemaOutdated, ServiceUnavailable
-from worker.intake.publish import workers_listening
-from worker.pipeline import verify_weights
+from worker.measuring.instrument import verify_weights
+from worker.queue import broker
+from worker.queue.publisher import workers_listening
 from worker.settings import Settings
 from worker.store import schema
 from worker.store.clock import now

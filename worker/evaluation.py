@@ -9,12 +9,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from hcmodel.dataset.hc18 import LabelledImage, read_grey, read_truth
+from hcmodel.evaluation.metrics import Case
+from hcmodel.evaluation.negatives import Negative
+from hcmodel.evaluation.perturbations import Change, Shown
 from hcmodel.geometry import Ellipse, Spacing
-from hcmodel.training.changes import Change, Shown
-from hcmodel.training.evaluate import Case
-from hcmodel.training.hc18 import LabelledImage, read_grey, read_truth
-from hcmodel.training.negatives import Negative
-from worker.pipeline import Instrument, ScanRequest
+from worker.measuring.instrument import Instrument, ScanRequest
 from worker.reading import Kind, classify
 from worker.result import Result
 

@@ -1,4 +1,4 @@
-"""What the processes count and time for Prometheus; ``worker.exporter`` serves it."""
+"""What the processes count and time for Prometheus; ``worker.queue.exporter`` serves it."""
 
 from __future__ import annotations
 

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from worker.intake.discover import Options, Request
-from worker.intake.publish import Hints
-from worker.intake.recover import free_lost
 from worker.intake.submit import OnIntake, take_in
+from worker.measuring.leased import OnFinished, measure_batch
+from worker.queue.publisher import Hints
+from worker.queue.reconciler import free_lost
 from worker.settings import Settings
 from worker.store.batches import Kind
 from worker.store.session import Database
-from worker.work import OnFinished, measure_batch
 
 
 def prepare_run(
@@ -38,7 +38,7 @@ def measure_run(
     Returns how many scans were finished now.
     """
     # The network takes seconds to import: only those who measure pay for it.
-    from worker.pipeline import open_instrument
+    from worker.measuring.instrument import open_instrument
 
     free_lost(database)
     with open_instrument(settings) as instrument:

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 from platformdirs import user_data_dir
 
-from hcmodel.card import SHIPPED
-from hcmodel.gestation import FORMULAS, HADLOCK_1984
+from hcmodel.gestational_age import FORMULAS, HADLOCK_1984
+from hcmodel.model_card import SHIPPED
 from worker import log
 from worker.errors import SettingInvalid
 from worker.roots import Roots

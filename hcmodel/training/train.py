@@ -17,23 +17,23 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from hcmodel.card import Card, file_sha256
-from hcmodel.geometry import Ellipse
-from hcmodel.gestation import MIDDLE, trimester
-from hcmodel.outline_net import get_outline_net
-from hcmodel.preprocess import to_tensor, whole_image
-from hcmodel.training.augment import Sample, shown
-from hcmodel.training.batches import SEED, Batches
-from hcmodel.training.curve import draw_curve
-from hcmodel.training.hc18 import (
+from hcmodel.dataset.hc18 import (
     LabelledImage,
     TrainingDataError,
     of_each,
     read_grey,
     read_truth,
 )
+from hcmodel.geometry import Ellipse
+from hcmodel.gestational_age import MIDDLE, trimester
+from hcmodel.model_card import Card, file_sha256
+from hcmodel.polar_net import get_outline_net
+from hcmodel.preprocess import to_tensor, whole_image
+from hcmodel.training.augment import Sample, shown
+from hcmodel.training.batches import SEED, Batches
+from hcmodel.training.curve import draw_curve
 from hcmodel.training.losses import LOSSES
-from hcmodel.training.outlines import Bands, compiled_outline_net
+from hcmodel.training.polar_training import Bands, compiled_outline_net
 from hcmodel.training.recipes import Recipe
 from hcmodel.training.schedule import cosine
 from hcmodel.unet import get_unet

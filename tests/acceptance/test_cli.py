@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from hcmodel.card import SHIPPED
-from worker.samples import PIXEL_SIZES, write_samples, write_series
+from hcmodel.model_card import SHIPPED
+from worker.sample_files import PIXEL_SIZES, write_samples, write_series
 from worker.store.rows import COLUMNS
 
 HC_BATCH = Path(sys.executable).parent / "hc-batch"

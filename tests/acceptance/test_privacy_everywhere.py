@@ -10,7 +10,7 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from worker.samples import write_samples
+from worker.sample_files import write_samples
 
 HC_BATCH = Path(sys.executable).parent / "hc-batch"
 PLANTED = "Zyxwick"

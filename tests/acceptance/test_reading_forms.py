@@ -33,7 +33,7 @@ from rle.utils import encode_pixel_data
 
 from hcmodel.geometry import Ellipse, Spacing
 from hcmodel.phantom import draw_phantom
-from worker.pipeline import Instrument, ScanRequest, open_instrument
+from worker.measuring.instrument import Instrument, ScanRequest, open_instrument
 from worker.settings import Settings
 
 ROWS, COLUMNS = 540, 800

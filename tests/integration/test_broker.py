@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 import redis
 
-from worker.broker import Embedded, connect, reachable_url, serving
 from worker.errors import BrokerUnreachable
+from worker.queue.broker import Embedded, connect, reachable_url, serving
 from worker.settings import Settings
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from worker.broker import Embedded
+from worker.queue.broker import Embedded
 with Embedded(Path(sys.argv[1])).used():
     print("up", flush=True)
     sys.stdin.read()

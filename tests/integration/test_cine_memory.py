@@ -6,7 +6,7 @@ from itertools import islice
 
 import pytest
 
-from worker.reading.bench import CINE_FRAMES, bench_reading
+from worker.bench.decoding import CINE_FRAMES, bench_reading
 
 
 @pytest.mark.timeout(300)

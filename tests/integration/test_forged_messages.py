@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from hcmodel.card import SHIPPED
-from worker.app import KEY_PREFIX, QUEUE, TASK
-from worker.broker import connect
+from hcmodel.model_card import SHIPPED
 from worker.intake.submit import submit
+from worker.queue.broker import connect
+from worker.queue.celery_app import KEY_PREFIX, QUEUE, TASK
 from worker.result import Status
 from worker.settings import Settings
 from worker.store.progress import counts, wait

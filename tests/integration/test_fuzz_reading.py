@@ -37,7 +37,7 @@ from rle.utils import encode_pixel_data
 
 from worker.errors import HcBatchError
 from worker.reading import FramePolicy, Kind, Skip, classify, frame_indices
-from worker.reading.isolated import ReaderPool
+from worker.reading.sandbox.pool import ReaderPool
 
 FILES = int(os.environ.get("HC_FUZZ_FILES", "400"))
 SEED = int(os.environ.get("HC_FUZZ_SEED", "20240521"))

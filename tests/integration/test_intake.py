@@ -12,19 +12,19 @@ from pathlib import Path
 import pytest
 
 from hcmodel.geometry import Spacing
-from worker.broker import Embedded, connect
 from worker.errors import BrokerUnreachable, PathMissing, PixelSizesInvalid
 from worker.intake.discover import Options, Request
 from worker.intake.pixel_sizes import read_table, sidecar_of
-from worker.intake.publish import Publisher, workers_listening
-from worker.intake.recover import reconcile
 from worker.intake.submit import Intake, submit
-from worker.owner import new_owner
+from worker.queue.broker import Embedded, connect
+from worker.queue.publisher import Publisher, workers_listening
+from worker.queue.reconciler import reconcile
 from worker.result import Status
-from worker.samples import PIXEL_SIZES, write_samples
+from worker.sample_files import PIXEL_SIZES, write_samples
 from worker.settings import Settings
 from worker.store.batches import NewScan, NewSkip
 from worker.store.claims import claim
+from worker.store.owner import new_owner
 from worker.store.progress import counts, latest_batches, skipped_files
 from worker.store.rows import select_rows
 from worker.store.session import Database

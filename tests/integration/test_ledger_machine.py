@@ -27,8 +27,8 @@ from worker.store.clock import now
 from worker.store.progress import progress
 from worker.store.recovery import cancel, free_expired, requeue, take_unpublished
 from worker.store.session import Database, make_engine
+from worker.store.states import TRANSITIONS
 from worker.store.tables import Outcome, Scan
-from worker.store.transitions import TRANSITIONS
 
 MODEL = "hc-test-1"
 SCANS = 3

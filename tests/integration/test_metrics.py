@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from hcmodel.card import SHIPPED
+from hcmodel.model_card import SHIPPED
 from worker.intake.submit import submit
 from worker.result import Status
-from worker.samples import write_series
+from worker.sample_files import write_series
 from worker.settings import Settings
 from worker.store.progress import wait
 from worker.store.session import Database

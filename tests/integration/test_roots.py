@@ -8,7 +8,7 @@ from worker.errors import OutsideRoots, PathOutsideRoots, RootUnknown
 from worker.intake.discover import Options, Request
 from worker.roots import Roots
 from worker.run import prepare_run
-from worker.samples import write_series
+from worker.sample_files import write_series
 from worker.settings import Settings
 from worker.store.rows import select_rows
 from worker.store.session import open_database

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from hcmodel.card import SHIPPED
+from hcmodel.model_card import SHIPPED
 from worker.result import Status
 from worker.run import prepare_run
-from worker.samples import write_samples
+from worker.sample_files import write_samples
 from worker.settings import Settings
 from worker.store.claims import claim_next
 from worker.store.progress import counts, latest_batches

@@ -12,11 +12,11 @@ import pytest
 import trustme
 from sqlalchemy import make_url
 
-from hcmodel.card import SHIPPED
-from worker.broker import connect, translated
+from hcmodel.model_card import SHIPPED
 from worker.errors import BrokerUnreachable, DatabaseUnreachable
 from worker.intake.submit import submit
-from worker.samples import write_series
+from worker.queue.broker import connect, translated
+from worker.sample_files import write_series
 from worker.settings import Settings
 from worker.store.progress import counts, wait
 from worker.store.session import open_database
@@ -151,7 +151,7 @@ def test_a_ledger_over_tls_beside_the_network(
 ) -> None:
     url = f"{postgresql_tls_url}?sslmode=verify-full&sslrootcert={authority}"
     script = (
-        "from worker.pipeline import open_instrument\n"
+        "from worker.measuring.instrument import open_instrument\n"
         "from worker.settings import Settings\n"
         "settings = Settings.from_environment()\n"
         "with open_instrument(settings):\n"

@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 import pytest
 
-from hcmodel.card import SHIPPED, read_card, verify
+from hcmodel.dataset.hc18 import HC_COLUMN, PIXEL_SIZE_COLUMN
 from hcmodel.geometry import Spacing
+from hcmodel.model_card import SHIPPED, read_card, verify
 from hcmodel.phantom import draw_phantom, random_head
-from hcmodel.training.hc18 import HC_COLUMN, PIXEL_SIZE_COLUMN
 
 SHAPE = (180, 270)
 HC_BATCH = Path(sys.executable).parent / "hc-batch"

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from worker.intake.discover import Options
-from worker.intake.folder import Folder, WatchOptions
 from worker.intake.submit import Intake
-from worker.intake.watch import watch
 from worker.settings import Settings
 from worker.store.progress import latest_batches, skipped_files
 from worker.store.rows import select_rows
 from worker.store.session import Database
+from worker.watching.stability import Folder, WatchOptions
+from worker.watching.watch import watch
 
 PNG = b"\x89PNG\r\n\x1a\n"
 QUICK = WatchOptions(interval_s=0.1, settle_s=0.3)

@@ -18,15 +18,15 @@ from typing import Any
 import pytest
 
 from worker.intake.discover import Options
-from worker.intake.folder import WatchOptions
-from worker.intake.mounts import filesystem_of, is_network, on_network
-from worker.intake.watch import watch
 from worker.result import Result, Status
 from worker.settings import Settings
 from worker.store.claims import claim, finish
 from worker.store.progress import latest_batches, skipped_files
 from worker.store.rows import select_rows
 from worker.store.session import Database
+from worker.watching.mounts import filesystem_of, is_network, on_network
+from worker.watching.stability import WatchOptions
+from worker.watching.watch import watch
 
 PNG = b"\x89PNG\r\n\x1a\n"
 QUICK = WatchOptions(interval_s=0.1, settle_s=0.2)

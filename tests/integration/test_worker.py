@@ -16,25 +16,25 @@ from pathlib import Path
 
 import pytest
 
-from hcmodel.card import SHIPPED
-from worker.broker import Embedded
+from hcmodel.model_card import SHIPPED
 from worker.intake.discover import Options
-from worker.intake.publish import workers_listening
 from worker.intake.submit import submit
-from worker.intake.watch import WatchOptions, watch
+from worker.queue.broker import Embedded
+from worker.queue.publisher import workers_listening
 from worker.result import Status
-from worker.samples import PIXEL_SIZES, write_samples
+from worker.sample_files import PIXEL_SIZES, write_samples
 from worker.settings import Settings
 from worker.store.progress import Progress, counts, latest_batches, progress, wait
 from worker.store.rows import Filter, select_rows
 from worker.store.session import Database
+from worker.watching.watch import WatchOptions, watch
 
 pytestmark = pytest.mark.skipif(not SHIPPED.exists(), reason="needs the shipped weights")
 
 LIMIT_S = 240
 SERVE = """
 import sys
-from worker.serve import serve
+from worker.queue.worker_main import serve
 from worker.settings import Settings
 if __name__ == "__main__":
     sys.exit(serve(Settings.from_environment()))

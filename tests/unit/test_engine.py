@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from keras import layers
 
-from hcmodel.card import SHIPPED, Card, file_sha256
 from hcmodel.engine import Engine, OutOfMemory, tf
+from hcmodel.model_card import SHIPPED, Card, file_sha256
 from hcmodel.unet_config import UNetConfig
-from worker.pipeline import Instrument, ScanRequest
-from worker.reading.isolated import ReaderPool
+from worker.measuring.instrument import Instrument, ScanRequest
+from worker.reading.sandbox.pool import ReaderPool
 from worker.result import Status
 from worker.roots import Roots
-from worker.samples import write_series
+from worker.sample_files import write_series
 
 
 @pytest.fixture

@@ -5,8 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from hcmodel.geometry import Ellipse, Spacing
-from hcmodel.training.hc18 import (
+from hcmodel.dataset.hc18 import (
     HC_COLUMN,
     PIXEL_SIZE_COLUMN,
     TrainingDataError,
@@ -16,6 +15,7 @@ from hcmodel.training.hc18 import (
     read_folder,
     read_truth,
 )
+from hcmodel.geometry import Ellipse, Spacing
 
 HEAD = Ellipse(210, 140, 120, 92, 0.4)
 SHAPE = (280, 420)

@@ -6,9 +6,9 @@ import logging
 
 import pytest
 
-from worker.app import create_app
+from worker.queue.celery_app import create_app
+from worker.queue.tasks import measure_chunk
 from worker.settings import Settings
-from worker.tasks import measure_chunk
 
 FORGED = [
     None,

@@ -6,7 +6,7 @@ import pytest
 
 from hcmodel.geometry import Ellipse
 from hcmodel.phantom import draw_phantom, random_head
-from worker.samples import PHANTOMS, write_samples
+from worker.sample_files import PHANTOMS, write_samples
 
 
 def test_the_skull_is_the_brightest_ring() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from worker.failpoint import reach
 from worker.intake.discover import Options, Request
-from worker.intake.publish import Hints, reachable_publisher
+from worker.queue.publisher import Hints, reachable_publisher
 from worker.settings import Settings
 from worker.store.batches import (
     Kind,

@@ -1,7 +1,7 @@
 """Files in, ``Scan`` out: the only room that knows DICOM and image formats.
 
 ``classify`` and ``frame_indices`` are for whoever walks a folder: they look at headers only, with
-no library. ``read`` decodes; give it hostile files only inside ``worker.reading.isolated``.
+no library. ``read`` decodes; give it hostile files only inside ``worker.reading.sandbox.pool``.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from hcmodel.spacing import Spacing
 from worker.errors import NotAnImage
+from worker.reading.formats import Kind, Skip, classify, kind_of
 from worker.reading.frames import FramePolicy, frame_indices
-from worker.reading.kinds import Kind, Skip, classify, kind_of
 from worker.reading.source import open_source, resolve_inside
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ def read(
     name, and before it decodes pixels wherever the header already tells.
     """
     # pydicom takes longer to import than `hc-batch submit` may take to answer.
-    from worker.reading.damage import silence
     from worker.reading.dicom import read_dicom
+    from worker.reading.library_errors import silence
     from worker.reading.raster import read_raster
 
     with silence(), open_source(path, roots) as source:

@@ -25,10 +25,10 @@ from worker.errors import (
     UnsupportedPixels,
     UnsupportedTransferSyntax,
 )
-from worker.reading import streams
-from worker.reading.damage import refusing_damage
-from worker.reading.elements import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
-from worker.reading.form import Decoded, Form, Words
+from worker.reading import codestreams
+from worker.reading.dicom_structure import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from worker.reading.library_errors import refusing_damage
+from worker.reading.pixel_module import Decoded, Form, Words
 
 _JPEG_BASELINE, _JPEG_EXTENDED = "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"
 _JPEG_LOSSLESS, _JPEG_LOSSLESS_SV1 = "1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"
@@ -64,7 +64,7 @@ def codec_for(transfer_syntax: str) -> Codec:
 
 def _jpeg(data: bytes, form: Form, _: str) -> Decoded:
     """8-bit JPEG; of a colour image only the luma is decoded, as the stream holds it."""
-    stream = streams.jpeg(data)
+    stream = codestreams.jpeg(data)
     form.check_size(stream)
     if stream.precision != 8:
         raise UnsupportedPixels(f"a JPEG image of {stream.precision} bits")
@@ -82,7 +82,7 @@ def _jpeg(data: bytes, form: Form, _: str) -> Decoded:
 
 
 def _jpeg_2000(data: bytes, form: Form, _: str) -> Decoded:
-    stream = streams.jpeg2000(data)
+    stream = codestreams.jpeg2000(data)
     form.check_size(stream)
     depth = 8 if stream.precision <= 8 else 16
     if stream.precision > (16 if form.samples == 1 else 8):
@@ -99,7 +99,7 @@ def _jpeg_2000(data: bytes, form: Form, _: str) -> Decoded:
 
 
 def _jpeg_ls(data: bytes, form: Form, _: str) -> Decoded:
-    form.check_size(streams.jpeg(data))
+    form.check_size(codestreams.jpeg(data))
     if _END_OF_IMAGE not in data:
         # CharLS would search it behind the end of the data, for ten seconds.
         raise FileDamaged("its JPEG-LS data")
@@ -111,7 +111,7 @@ def _jpeg_ls(data: bytes, form: Form, _: str) -> Decoded:
 
 
 def _run_lengths(data: bytes, form: Form, _: str) -> Decoded:
-    segments = streams.rle_segments(data)
+    segments = codestreams.rle_segments(data)
     if segments != form.samples * form.allocated // 8:
         raise SizeConflict(f"{segments} RLE segments")
     with refusing_damage("its RLE data"):
@@ -129,7 +129,7 @@ def _run_lengths(data: bytes, form: Form, _: str) -> Decoded:
 def _jpeg_lossless(data: bytes, form: Form, transfer_syntax: str) -> Decoded:
     import gdcm  # an extra
 
-    stream = streams.jpeg(data)
+    stream = codestreams.jpeg(data)
     form.check_size(stream)
     depth = 8 if stream.precision <= 8 else 16
     fragment = gdcm.Fragment()

@@ -23,12 +23,12 @@ from worker.errors import (
     TooLarge,
     UnsupportedPixels,
 )
-from worker.reading import elements, form, grey, palette, spacing, tags
+from worker.reading import dicom_structure, grey, palette, pixel_module, spacing, tags
 from worker.reading.codecs import Codec, codec_for
-from worker.reading.damage import refusing_damage
-from worker.reading.form import Decoded, Form, Words
-from worker.reading.kinds import dicom_object
+from worker.reading.formats import dicom_object
+from worker.reading.library_errors import refusing_damage
 from worker.reading.limits import MAX_INFLATED_BYTES
+from worker.reading.pixel_module import Decoded, Form, Words
 from worker.reading.source import Source
 from worker.scan import Region, Scan
 
@@ -41,7 +41,7 @@ _TAGS: list[BaseTag | int] = [
         "SeriesInstanceUID",
         "ExtendedOffsetTable",
         "ExtendedOffsetTableLengths",
-        *form.TAGS,
+        *pixel_module.TAGS,
         *spacing.TAGS,
         *grey.TAGS,
         *palette.TAGS,
@@ -55,7 +55,7 @@ class DicomImage:
 
     header: Dataset
     file: BinaryIO
-    pixels: elements.Element
+    pixels: dicom_structure.Element
     transfer_syntax: str
     sop_class: str
     form: Form
@@ -74,25 +74,28 @@ class DicomImage:
 
 def open_image(source: Source) -> DicomImage:
     """Everything before the pixels: what can be refused is refused here."""
-    meta = elements.read_meta(source.file, source.size_bytes)
+    meta = dicom_structure.read_meta(source.file, source.size_bytes)
     other = dicom_object(meta.sop_class)
     if other is not None:
         raise NoPixelData(f"it is {other.reason}")
     codec = codec_for(meta.transfer_syntax)
     file, start, size_bytes = _dataset(source, meta)
     pixels = None
-    for element in elements.walk(file, start, size_bytes, meta.transfer_syntax):
+    for element in dicom_structure.walk(file, start, size_bytes, meta.transfer_syntax):
         pixels = element
     header = _header(file, start, meta.transfer_syntax)
     sop_class = tags.uid(header, "SOPClassUID") or meta.sop_class
     if sop_class == spacing.ENHANCED_US_VOLUME:
         raise EnhancedUsVolume
-    if pixels is None or pixels.tag not in (elements.PIXEL_DATA, *elements.FLOAT_PIXEL_DATA):
+    if pixels is None or pixels.tag not in (
+        dicom_structure.PIXEL_DATA,
+        *dicom_structure.FLOAT_PIXEL_DATA,
+    ):
         raise NoPixelData
-    if pixels.tag != elements.PIXEL_DATA:
+    if pixels.tag != dicom_structure.PIXEL_DATA:
         raise UnsupportedPixels("floating point")
     return DicomImage(
-        header, file, pixels, meta.transfer_syntax, sop_class, form.read_form(header), codec
+        header, file, pixels, meta.transfer_syntax, sop_class, pixel_module.read_form(header), codec
     )
 
 
@@ -115,12 +118,12 @@ def read_dicom(source: Source, frame: int, manual: Spacing | None) -> Scan:
     )
 
 
-def _dataset(source: Source, meta: elements.Meta) -> tuple[BinaryIO, int, int]:
+def _dataset(source: Source, meta: dicom_structure.Meta) -> tuple[BinaryIO, int, int]:
     """Where the dataset lies: the file, its start and its end in it.
 
     A deflated one is inflated as long as it stays within bounds: 2 MB can hold 4 GB of nothing.
     """
-    if meta.transfer_syntax != elements.DEFLATED:
+    if meta.transfer_syntax != dicom_structure.DEFLATED:
         return source.file, meta.end, source.size_bytes
     source.file.seek(meta.end)
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
@@ -136,9 +139,9 @@ def _header(file: BinaryIO, start: int, transfer_syntax: str) -> Dataset:
     with refusing_damage("its header"):
         return read_dataset(
             file,
-            is_implicit_VR=elements.is_implicit(file, start, transfer_syntax),
-            is_little_endian=transfer_syntax != elements.EXPLICIT_BIG,
-            stop_when=lambda tag, *_: tag >= 0x7FE00008 and tag <= elements.PIXEL_DATA,
+            is_implicit_VR=dicom_structure.is_implicit(file, start, transfer_syntax),
+            is_little_endian=transfer_syntax != dicom_structure.EXPLICIT_BIG,
+            stop_when=lambda tag, *_: tag >= 0x7FE00008 and tag <= dicom_structure.PIXEL_DATA,
             specific_tags=_TAGS,
         )
 
@@ -161,7 +164,10 @@ def _native(image: DicomImage, frame: int) -> Decoded:
     first, last = start & ~1, (start + size_bytes + 1) & ~1
     image.file.seek(pixels.offset + first)
     raw = image.file.read(last - first).ljust(last - first, b"\0")
-    if image.transfer_syntax == elements.EXPLICIT_BIG and "OW" in (pixels.vr, _word_vr(layout)):
+    if image.transfer_syntax == dicom_structure.EXPLICIT_BIG and "OW" in (
+        pixels.vr,
+        _word_vr(layout),
+    ):
         raw = np.frombuffer(raw, ">u2").astype("<u2").tobytes()
     raw = raw[start - first :][:size_bytes]
     if layout.photometric == "YBR_FULL_422":
@@ -217,7 +223,7 @@ def _one_sample(image: DicomImage, words: Words, bits: int) -> NDArray[np.uint8]
     if image.form.photometric == "PALETTE COLOR":
         table = palette.read_palette(
             image.header,
-            big_endian=image.transfer_syntax == elements.EXPLICIT_BIG,
+            big_endian=image.transfer_syntax == dicom_structure.EXPLICIT_BIG,
             signed=signed,
         )
         values = words.astype(np.int32)

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from worker.errors import HcBatchError
-from worker.reading.elements import DEFLATED, NUMBER_OF_FRAMES, read_meta, value_text, walk
-from worker.reading.kinds import Kind, kind_of
+from worker.reading.dicom_structure import DEFLATED, NUMBER_OF_FRAMES, read_meta, value_text, walk
+from worker.reading.formats import Kind, kind_of
 from worker.reading.limits import MAX_FRAMES
 from worker.reading.source import Source, open_source
 from worker.reading.tiff import pages

@@ -10,9 +10,9 @@ from pydicom.uid import UID
 
 from hcmodel.geometry import Spacing
 from worker.errors import NotAnImage, ScanRejected, SpacingConflict, SpacingUnknown
-from worker.reading.damage import silence
 from worker.reading.dicom import open_image
-from worker.reading.kinds import Kind, kind_of
+from worker.reading.formats import Kind, kind_of
+from worker.reading.library_errors import silence
 from worker.reading.raster import DECODER, open_page, page_region
 from worker.reading.source import Source, open_source
 from worker.scan import SPACING_MANUAL, SPACING_PIXEL_SPACING, SPACING_US_REGION, Region

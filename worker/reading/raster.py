@@ -11,10 +11,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from hcmodel.geometry import Spacing
 from worker.errors import FileDamaged, NoSuchFrame, TooLarge, UnsupportedPixels
-from worker.reading import streams, tiff
-from worker.reading.damage import refusing_damage
+from worker.reading import codestreams, tiff
+from worker.reading.formats import Kind
 from worker.reading.grey import luma
-from worker.reading.kinds import Kind
+from worker.reading.library_errors import refusing_damage
 from worker.reading.limits import MAX_PIXELS, MAX_SIDE_PX
 from worker.reading.source import Source
 from worker.reading.spacing import whole_raster
@@ -72,7 +72,7 @@ def _pages(source: Source, kind: Kind) -> list[tiff.Page]:
     if kind is Kind.PNG:
         return [_png_size(source.file)]
     source.file.seek(0)
-    stream = streams.jpeg(source.file.read(_JPEG_HEAD_BYTES))
+    stream = codestreams.jpeg(source.file.read(_JPEG_HEAD_BYTES))
     return [tiff.Page(stream.rows, stream.columns, stream.precision, stream.samples, None)]
 
 

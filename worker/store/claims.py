@@ -30,8 +30,8 @@ from worker.result import Result, Status
 from worker.store.batches import Kind
 from worker.store.clock import now
 from worker.store.session import Database
+from worker.store.states import Event, sources
 from worker.store.tables import Attempt, Batch, Outcome, Scan
-from worker.store.transitions import Event, sources
 
 MAX_ATTEMPTS = 3
 

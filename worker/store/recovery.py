@@ -24,8 +24,8 @@ from worker.store.batches import Kind, require
 from worker.store.claims import NOBODYS, free, record
 from worker.store.clock import now
 from worker.store.session import Database
+from worker.store.states import Event, sources
 from worker.store.tables import Attempt, Batch, Outcome, Scan
-from worker.store.transitions import Event, sources
 
 REQUEUEABLE = sources(Event.REQUEUED)
 

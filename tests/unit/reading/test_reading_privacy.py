@@ -14,7 +14,7 @@ from worker.errors import HcBatchError
 from worker.reading import FramePolicy, classify, frame_indices, read
 from worker.reading.dicom import _TAGS
 from worker.reading.inspect import inspect
-from worker.reading.wire import from_scan
+from worker.reading.sandbox.messages import from_scan
 
 NAME, NUMBER, BIRTH_DATE = "Mustermann^Erika", "4711-0815", "19880412"
 PLANTED = (NAME, "Mustermann", "Erika", NUMBER, BIRTH_DATE)

@@ -1,0 +1,123 @@
+"""The judgement of weights as one HTML page: tables, plots, and the worst cases to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hcmodel.dataset.hc18 import read_grey
+from hcmodel.evaluation.metrics import Case, errors_of, reliability, risk_coverage, worst
+from hcmodel.geometry import Ellipse
+from hcmodel.html_page import Page, Table, photograph_of, picture_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_SHOWN = 9
+_TRUTH_BGR = (80, 220, 80)
+_MEASURED_BGR = (60, 120, 255)
+
+
+def report_page(cases: Sequence[Case], tables: Sequence[Table], paths: Mapping[str, Path]) -> str:
+    """HTML of what was printed and of what only pictures tell; ``paths`` finds images by name."""
+    page = Page("hc-batch: how well the network measures")
+    for table in tables:
+        page.table(table)
+    answered = [case for case in cases if case.hc_mm is not None]
+    if not answered:
+        return page.html()
+    page.heading("Plots")
+    page.pictures(
+        [
+            (_plot(_bland_altman, answered), "Bland-Altman: difference against mean, with limits"),
+            (_plot(_risk_coverage, answered), "Risk-coverage: error of the most trusted images"),
+            (_plot(_reliability, answered), "Calibration: confidence against what came true"),
+            (_plot(_histogram, answered), "Differences of HC"),
+        ]
+    )
+    for title, members in (
+        ("Largest errors without a flag", [case for case in answered if not case.flags]),
+        ("Largest errors with a flag", [case for case in answered if case.flags]),
+    ):
+        page.heading(title)
+        page.text("Green: truth. Orange: measured.")
+        page.pictures(_picture(case, paths[case.name]) for case in worst(members, _SHOWN))
+    return page.html()
+
+
+def _plot(draw: object, cases: Sequence[Case]) -> str:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.8, 3.5), layout="constrained")
+    axes = figure.add_subplot()
+    axes.grid(alpha=0.3)
+    draw(axes, cases)  # type: ignore[operator]
+    return picture_of(figure)
+
+
+def _bland_altman(axes: Axes, cases: Sequence[Case]) -> None:
+    differences_mm = np.array([case.difference_mm for case in cases], float)
+    means_mm = np.array([case.truth_hc_mm for case in cases]) + differences_mm / 2
+    flagged = np.array([bool(case.flags) for case in cases])
+    axes.scatter(means_mm[~flagged], differences_mm[~flagged], s=8, label="not flagged")
+    axes.scatter(means_mm[flagged], differences_mm[flagged], s=14, label="flagged")
+    mean_mm, deviation_mm = differences_mm.mean(), differences_mm.std()
+    for line_mm in (mean_mm, mean_mm - 1.96 * deviation_mm, mean_mm + 1.96 * deviation_mm):
+        axes.axhline(line_mm, color="grey", linewidth=1)
+    axes.set_xlabel("mean of measured and true HC, mm")
+    axes.set_ylabel("measured - true HC, mm")
+    axes.legend()
+
+
+def _risk_coverage(axes: Axes, cases: Sequence[Case]) -> None:
+    errors_mm = errors_of(cases)
+    confidences = np.array([case.confidence or 0.0 for case in cases])
+    share = np.arange(1, len(errors_mm) + 1) / len(errors_mm)
+    axes.plot(share, risk_coverage(errors_mm, confidences), label="by confidence")
+    axes.plot(share, risk_coverage(errors_mm, -errors_mm), label="by the error itself")
+    axes.axhline(errors_mm.mean(), color="grey", linewidth=1, label="at random")
+    axes.set_xlabel("share of images, most trusted first")
+    axes.set_ylabel("mean absolute difference, mm")
+    axes.set_ylim(bottom=0)
+    axes.legend()
+
+
+def _reliability(axes: Axes, cases: Sequence[Case]) -> None:
+    bins = reliability(cases, bins=10)
+    axes.plot([0, 1], [0, 1], color="grey", linewidth=1)
+    axes.plot([each.confidence for each in bins], [each.within for each in bins], marker="o")
+    axes.set_xlabel("mean confidence of a tenth of the images")
+    axes.set_ylabel("share off by at most 3 mm")
+
+
+def _histogram(axes: Axes, cases: Sequence[Case]) -> None:
+    axes.hist(np.array([case.difference_mm for case in cases], float), bins=50)
+    axes.set_xlabel("measured - true HC, mm")
+    axes.set_ylabel("images")
+
+
+def _picture(case: Case, path: Path) -> tuple[str, str]:
+    grey = read_grey(path)
+    scale = 480 / grey.shape[1]
+    small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    shown = np.asarray(cv2.cvtColor(small, cv2.COLOR_GRAY2BGR), np.uint8)
+    _draw(shown, case.truth, scale, _TRUTH_BGR)
+    if case.ellipse is not None:
+        _draw(shown, case.ellipse, scale, _MEASURED_BGR)
+    caption = (
+        f"{case.name}: {case.difference_mm:+.1f} mm of {case.truth_hc_mm:.1f} mm, "
+        f"confidence {case.confidence:.2f} {' '.join(case.flags)}"
+    )
+    return photograph_of(shown), caption
+
+
+def _draw(
+    shown: NDArray[np.uint8], ellipse: Ellipse, scale: float, color_bgr: tuple[int, int, int]
+) -> None:
+    points = (ellipse.points(180) * scale * 16).round().astype(np.int32)
+    cv2.polylines(shown, [points], True, color_bgr, 1, cv2.LINE_AA, shift=4)

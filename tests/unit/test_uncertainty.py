@@ -1,0 +1,136 @@
+"""Doubt that is fitted to errors of known scale must say that scale again."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hcmodel.dataset.hc18 import LabelledImage
+from hcmodel.ellipse_fit import HeadFit
+from hcmodel.evaluation.calibration import Judged, fit_doubt, scaled, unbiased_scale
+from hcmodel.geometry import Ellipse, Spacing
+from hcmodel.head import Head
+from hcmodel.model_card import Card
+from hcmodel.polar import Outline
+from hcmodel.quality import IMPLAUSIBLE_SHAPE, LOOKS_DIFFER, LOW_CONFIDENCE, judge, signals_of
+from hcmodel.uncertainty import Doubt
+from hcmodel.unet_config import UNetConfig
+
+PLAIN = Doubt(
+    means=(0.0,),
+    deviations=(1.0,),
+    weights=(1.0,),
+    bias=0.0,
+    ratios=(0.0, 1.0, 2.0, 4.0, 8.0),
+    interval_ratio=3.0,
+    min_confidence=0.5,
+)
+
+SPACING = Spacing(1, 1)
+
+
+def test_an_expected_error_becomes_interval_and_confidence() -> None:
+    assert PLAIN.expected_error_mm((math.log(2.0),)) == pytest.approx(2.0)
+    assert PLAIN.half_width_mm((math.log(2.0),)) == pytest.approx(6.0)
+    # 3 mm are 1.5 expected errors: halfway from the first to the second quartile.
+    assert PLAIN.confidence((math.log(2.0),)) == pytest.approx(0.375)
+    assert PLAIN.confidence((math.log(0.1),)) == 1.0
+    assert PLAIN.expected_error_mm((None,)) == pytest.approx(1.0)
+    assert PLAIN.expected_error_mm((100.0,)) == pytest.approx(math.exp(4.0))
+
+
+def head(residual: float, error_mm: float) -> Judged:
+    image = LabelledImage(Path("001_HC.png"), Path("001_HC_Annotation.png"), SPACING, 200.0)
+    fit = HeadFit(Ellipse(0, 0, 40, 30, 0), residual, 0.0, 1.0, 0.95, 0.9)
+    return Judged(image, Head(fit), 200.0 + error_mm)
+
+
+def folds(seed: int) -> list[list[Judged]]:
+    """Errors of a Laplace distribution whose scale is 200 mm times the residual."""
+    rng = np.random.default_rng(seed)
+    residuals = np.exp(rng.uniform(math.log(0.002), math.log(0.05), 1000))
+    heads = [head(each, rng.laplace(0, 200 * each)) for each in residuals]
+    return [heads[start::5] for start in range(5)]
+
+
+def test_the_fit_finds_what_the_errors_follow() -> None:
+    doubt = fit_doubt(folds(1))
+    for residual in (0.004, 0.02):
+        expected_mm = doubt.expected_error_mm(head(residual, 0).signals)
+        assert expected_mm == pytest.approx(200 * residual, rel=0.25)
+    unseen = [each for fold in folds(2) for each in fold]
+    covered = [abs(each.error_mm) <= doubt.half_width_mm(each.signals) for each in unseen]
+    assert np.mean(covered) == pytest.approx(0.9, abs=0.03)
+    confidences = np.array([doubt.confidence(each.signals) for each in unseen])
+    within = np.array([abs(each.error_mm) <= 3 for each in unseen])
+    for low, high in ((0.0, 0.5), (0.5, 0.9), (0.9, 1.01)):
+        chosen = (confidences >= low) & (confidences < high)
+        assert within[chosen].mean() == pytest.approx(confidences[chosen].mean(), abs=0.08)
+    flagged = np.mean(confidences < doubt.min_confidence)
+    assert flagged == pytest.approx(0.03, abs=0.02)
+
+
+def test_one_fold_is_too_few() -> None:
+    with pytest.raises(ValueError, match="two folds"):
+        fit_doubt(folds(1)[:1])
+
+
+def test_a_head_below_the_least_confidence_is_flagged() -> None:
+    doubt = fit_doubt(folds(1))
+    sure, unsure = head(0.002, 0).head, head(0.05, 0).head
+    assert LOW_CONFIDENCE not in judge(sure, SPACING, doubt)
+    assert LOW_CONFIDENCE in judge(unsure, SPACING, doubt)
+    assert doubt.confidence(signals_of(sure, None)) > doubt.confidence(signals_of(unsure, None))
+
+
+def test_a_doubt_changes_the_instruments_name() -> None:
+    card = Card("net", "a" * 64, UNetConfig(), "hc18")
+    names = {card.model, replace(card, doubt=PLAIN).model}
+    names.add(replace(card, doubt=replace(PLAIN, bias=0.1)).model)
+    assert len(names) == 3
+
+
+def test_a_scale_takes_the_bias_away() -> None:
+    both = [[head(0.01, error_mm)] for error_mm in (-4.0, -2.0)]
+    scale = unbiased_scale(both)
+    assert scale == pytest.approx(400 / 394, abs=1e-5)
+    assert sum(each.error_mm for fold in both for each in scaled(fold, scale)) == pytest.approx(
+        0, abs=0.01
+    )
+
+
+def test_the_shape_is_judged_in_millimetres() -> None:
+    narrow = Head(HeadFit(Ellipse(0, 0, 40, 20, 0), 0.005, 0.0, 1.0, 0.97, 0.9))
+    assert IMPLAUSIBLE_SHAPE in judge(narrow, SPACING, None)
+    assert IMPLAUSIBLE_SHAPE in judge(narrow, None, None)
+    assert judge(narrow, Spacing(row_mm=1.6, column_mm=1.0), None) == ()
+
+
+def test_two_looks_must_agree_and_both_convince() -> None:
+    near = HeadFit(Ellipse(0, 0, 40, 30, 0), 0.005, 0.0, 1.0, 0.97, 0.9)
+    like = replace(near, ellipse=Ellipse(0, 0, 41, 30, 0))
+    assert judge(Head(like, near), SPACING, None) == ()
+    larger = replace(near, ellipse=Ellipse(0, 0, 43, 32, 0))
+    assert judge(Head(larger, near), SPACING, None) == (LOOKS_DIFFER,)
+    vague = replace(like, agreement=0.8)
+    for looks in ((vague, near), (near, vague)):
+        assert judge(Head(*looks), SPACING, None) == (LOW_CONFIDENCE,)
+    sure = replace(PLAIN, means=(0.0,) * 8, deviations=(1.0,) * 8, weights=(0.0,) * 8)
+    assert judge(Head(vague, near), SPACING, replace(sure, min_confidence=0.0)) == (LOW_CONFIDENCE,)
+
+
+def test_an_outline_is_what_is_measured_and_tells_how_far_to_trust_it() -> None:
+    near = HeadFit(Ellipse(0, 0, 40, 30, 0), 0.005, 0.0, 1.0, 0.97, 0.9)
+    twice = Head(near, near)
+    close, far = (
+        Head(near, near, Outline(Ellipse(0, 0, axis_px, 30, 0), 0.004)) for axis_px in (41, 44)
+    )
+    assert far.ellipse.semi_axis_a_px == 44
+    assert far.last is near
+    assert 0 == twice.correction < close.correction < far.correction
+    assert judge(close, SPACING, None) == ()
+    assert judge(far, SPACING, None) == (LOOKS_DIFFER,)
+    assert signals_of(close, SPACING)[-2] < signals_of(far, SPACING)[-2]  # type: ignore[operator]
+    assert len(signals_of(far, SPACING)) == len(signals_of(twice, SPACING)) + 2

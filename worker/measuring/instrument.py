@@ -1,0 +1,222 @@
+"""The whole sentence: requests in, results out, in batches that the network likes.
+
+Reading runs beside the network: reader processes decode the next files while this batch is
+predicted, and no more than a few batches are ever in memory.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
+
+from hcmodel.geometry import Spacing
+from hcmodel.measurement import Measurement, measure_head
+from hcmodel.model_card import Card, WeightsError, verify
+from worker.errors import GpuOutOfMemory, HcBatchError, ModelMismatch
+from worker.measuring.conclusion import Head, about, conclude, refusal
+from worker.metrics import BATCH_FILL_RATIO, STAGE_SECONDS
+from worker.reading.sandbox.pool import ReaderPool
+from worker.result import Result, Status
+from worker.roots import Roots
+from worker.scan import Region, Scan
+
+if TYPE_CHECKING:
+    from hcmodel.engine import Engine
+    from hcmodel.preprocess import Prepared
+    from worker.settings import Settings
+
+READER_PROCESSES = 2
+
+_READ = STAGE_SECONDS.labels("read")
+_FIND = STAGE_SECONDS.labels("find")
+
+
+@dataclass(frozen=True, slots=True)
+class ScanRequest:
+    """One frame of one file to measure.
+
+    ``source`` is its path, relative to a root where there are any (see ``Roots``); ``manual`` is a
+    person's pixel size and overrides the file's.
+    """
+
+    scan_id: int
+    source: str
+    frame: int = 0
+    manual: Spacing | None = None
+
+
+IsKnown = Callable[[ScanRequest, str], bool]
+"""Whether this content (SHA-256) was measured before, so that the network need not run."""
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """A region of a scan on its way through the network."""
+
+    region: Region
+    prepared: Prepared
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A scan whose views wait for the network, or a result that waits for its turn."""
+
+    request: ScanRequest
+    scan: Scan | None
+    views: list[_View]
+    heads: list[Head]
+    result: Result | None = None
+
+
+class Instrument:
+    """What measures: the network, loaded once per process, and the readers beside it.
+
+    One result per request, in order; a file that is refused or fails yields a result like any
+    other. Close it, or use it as a context manager, to end the readers.
+    """
+
+    def __init__(self, engine: Engine, readers: ReaderPool, roots: Roots, ga_formula: str) -> None:
+        self._engine = engine
+        self._readers = readers
+        self._roots = roots
+        self._ga_formula = ga_formula
+
+    @property
+    def model(self) -> str:
+        """Name and version of the measuring instrument; one result per (scan, model)."""
+        return self._engine.model
+
+    @property
+    def batch_size(self) -> int:
+        """Images that the network takes at once."""
+        return self._engine.batch_size
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the reader processes."""
+        self._readers.close()
+
+    def measure(
+        self, requests: Iterable[ScanRequest], is_known: IsKnown | None = None
+    ) -> Iterator[tuple[ScanRequest, Result]]:
+        """Measures in order of arrival.
+
+        A scan that ``is_known`` comes back as ``duplicate`` with its hash alone.
+        """
+        waiting: list[_Pending] = []
+        for pending in self._read_ahead(requests, is_known):
+            waiting.append(pending)
+            if sum(len(each.views) for each in waiting) >= self.batch_size:
+                yield from self._flush(waiting)
+                waiting = []
+        yield from self._flush(waiting)
+
+    def _read_ahead(
+        self, requests: Iterable[ScanRequest], is_known: IsKnown | None
+    ) -> Iterator[_Pending]:
+        ahead: deque[tuple[ScanRequest, Future[_Pending]]] = deque()
+        with ThreadPoolExecutor(READER_PROCESSES) as threads:
+            try:
+                for request in requests:
+                    ahead.append((request, threads.submit(self._read, request, is_known)))
+                    if len(ahead) > 2 * self.batch_size:
+                        yield ahead.popleft()[1].result()
+                while ahead:
+                    yield ahead.popleft()[1].result()
+            finally:
+                for _, future in ahead:
+                    future.cancel()
+
+    def _read(self, request: ScanRequest, is_known: IsKnown | None) -> _Pending:
+        pending = _Pending(request, None, [], [])
+        try:
+            with _READ.time():
+                scan = self._readers.read(
+                    self._roots.located(request.source), request.frame, request.manual
+                )
+        except HcBatchError as error:
+            pending.result = refusal(error, self.model)
+            return pending
+        pending.scan = scan
+        if is_known is not None and is_known(request, scan.sha256):
+            pending.result = replace(about(scan, self.model), status=Status.DUPLICATE)
+            return pending
+        for region in scan.regions:
+            box = region.box
+            crop = scan.pixels[box.top : box.bottom, box.left : box.right]
+            pending.views.append(_View(region, self._engine.prepare(crop, region.spacing)))
+        return pending
+
+    def _flush(self, waiting: list[_Pending]) -> Iterator[tuple[ScanRequest, Result]]:
+        from hcmodel.cascade import find_heads
+        from hcmodel.engine import OutOfMemory
+
+        views = [(pending, view) for pending in waiting for view in pending.views]
+        size = self.batch_size
+        for start in range(0, len(views), size):
+            batch = views[start : start + size]
+            try:
+                with _FIND.time():
+                    heads = find_heads([view.prepared for _, view in batch], self._engine)
+            except OutOfMemory as error:
+                for pending, _ in batch:
+                    pending.result = refusal(GpuOutOfMemory(str(error)), self.model)
+                continue
+            BATCH_FILL_RATIO.observe(len(batch) / size)
+            for (pending, view), head in zip(batch, heads, strict=True):
+                if head is not None:
+                    measured = measure_head(head, view.region.spacing, self._engine.doubt)
+                    pending.heads.append((view.region, _in_raster(measured, view.region)))
+        for pending in waiting:
+            yield pending.request, pending.result or self._verdict(pending)
+
+    def _verdict(self, pending: _Pending) -> Result:
+        assert pending.scan is not None
+        return conclude(pending.scan, pending.heads, self.model, self._ga_formula)
+
+
+def _in_raster(head: Measurement, region: Region) -> Measurement:
+    """The head of a region's crop, in pixels of the whole image."""
+    ellipse = replace(
+        head.ellipse,
+        center_x_px=head.ellipse.center_x_px + region.box.left,
+        center_y_px=head.ellipse.center_y_px + region.box.top,
+    )
+    return replace(head, ellipse=ellipse)
+
+
+def verify_weights(settings: Settings) -> Card:
+    """The weights' card; raises ``ModelMismatch`` where the weights are not those of it."""
+    try:
+        return verify(settings.weights)
+    except WeightsError as error:
+        raise ModelMismatch(str(error)) from error
+
+
+def open_instrument(settings: Settings) -> Instrument:
+    """Loads the network and starts the readers; takes seconds, so do it once per process.
+
+    Raises ``ModelMismatch`` where the weights are not those of their card.
+    """
+    # TensorFlow brings a TLS library whose symbols hide psycopg's, unless psycopg came first: a
+    # PostgreSQL over TLS would end the process (tensorflow issue 93969).
+    import psycopg  # noqa: F401
+
+    # Keras takes 4 to 5 s to import: only those who measure pay for it.
+    from hcmodel.engine import Engine
+
+    try:
+        engine = Engine(settings.weights, thorough=settings.thorough)
+    except WeightsError as error:
+        raise ModelMismatch(str(error)) from error
+    roots = settings.data_roots
+    readers = ReaderPool(READER_PROCESSES, roots=roots.paths)
+    return Instrument(engine, readers, roots, settings.ga_formula)

@@ -1,0 +1,218 @@
+"""Scans from the ledger through the instrument and back: in a worker as in ``run``."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from billiard.exceptions import SoftTimeLimitExceeded
+
+from hcmodel.geometry import Spacing
+from worker import log
+from worker.errors import HcBatchError, OperatorError, ServiceUnavailable, TimeLimit
+from worker.failpoint import reach
+from worker.metrics import STAGE_SECONDS
+from worker.result import Result, Status
+from worker.retry import until_available
+from worker.settings import Settings
+from worker.store.claims import (
+    Claim,
+    claim,
+    claim_next,
+    claim_waiting,
+    find_measured,
+    finish,
+    give_back,
+    renew,
+)
+from worker.store.owner import new_owner
+from worker.store.session import Database
+
+if TYPE_CHECKING:
+    from worker.measuring.instrument import Instrument, ScanRequest
+
+logger = logging.getLogger(__name__)
+
+_STORE = STAGE_SECONDS.labels("store")
+
+OnFinished = Callable[[Claim, Status], None]
+
+
+def measure_ids(
+    database: Database,
+    open_instrument: Callable[[], Instrument],
+    settings: Settings,
+    scan_ids: Sequence[int],
+) -> int:
+    """Measures those of the scans that are free, and for a while what else waits; returns how many.
+
+    What else waits is read while the network measures these, and fills its batches. The
+    instrument, which takes its time to load, is opened after the claim: what is claimed is not
+    taken for lost meanwhile.
+    """
+    finished = 0
+    with _hold(database, settings) as hold:
+        fresh = claim(database, scan_ids, hold.owner, lease_s=settings.lease_s, untried=True)
+        reach("after-claim")
+
+        def more() -> list[Claim]:
+            size = settings.chunk_size
+            with suppress(ServiceUnavailable):  # these can be ended when it is back
+                return claim_waiting(database, hold.owner, lease_s=settings.lease_s, limit=size)
+            return []
+
+        if fresh:
+            # A message has a time limit, and a chunk that is claimed needs time to end.
+            claims = _and_more(fresh, more, for_s=settings.chunk_limit_s / 4)
+            finished += hold.measure(open_instrument(), claims)
+        # What was tried before may be what killed its worker: alone, it takes no neighbour along.
+        while alone := claim(database, scan_ids, hold.owner, lease_s=settings.lease_s, limit=1):
+            finished += hold.measure(open_instrument(), alone)
+    reach("before-ack")
+    return finished
+
+
+def measure_batch(
+    database: Database,
+    instrument: Instrument,
+    settings: Settings,
+    batch_id: str,
+    on_finished: OnFinished = lambda _claim, _status: None,
+) -> int:
+    """Measures all free scans of a batch; returns how many it finished."""
+    with _hold(database, settings, on_finished) as hold:
+
+        def take(limit: int, untried: bool) -> list[Claim]:
+            return claim_next(
+                database,
+                batch_id,
+                hold.owner,
+                lease_s=settings.lease_s,
+                limit=limit,
+                untried=untried,
+            )
+
+        def fresh() -> Iterator[Claim]:
+            while claims := take(settings.chunk_size, untried=True):
+                yield from claims
+
+        finished = hold.measure(instrument, fresh())
+        while alone := take(1, untried=False):
+            finished += hold.measure(instrument, alone)
+    return finished
+
+
+def _and_more(
+    claims: list[Claim], more: Callable[[], list[Claim]], for_s: float
+) -> Iterator[Claim]:
+    end_s = time.monotonic() + for_s
+    while claims:
+        yield from claims
+        claims = more() if time.monotonic() < end_s else []
+
+
+@dataclass(slots=True)
+class _Hold:
+    """What one owner works on."""
+
+    database: Database
+    owner: str
+    lease_s: float
+    on_finished: OnFinished
+    moved_s: float = field(default_factory=time.monotonic)
+
+    def measure(self, instrument: Instrument, claims: Iterable[Claim]) -> int:
+        """Measures and finishes each; returns how many were still the owner's at the end."""
+        held: dict[int, Claim] = {}
+
+        def requests() -> Iterator[ScanRequest]:
+            for claimed in claims:
+                held[claimed.scan_id] = claimed
+                yield _request(claimed)
+
+        def is_known(request: ScanRequest, sha256: str) -> bool:
+            claimed = held[request.scan_id]
+            key = (sha256, claimed.frame, claimed.manual_mm, instrument.model)
+            found = until_available(lambda: find_measured(self.database, *key), self.lease_s)
+            return found is not None
+
+        finished = 0
+        for request, result in instrument.measure(requests(), is_known):
+            self.moved_s = time.monotonic()
+            claimed = held.pop(request.scan_id)
+            with log.about(batch=claimed.batch_id, scan=claimed.scan_id):
+                status = self._finish(claimed, result)
+            if status is not None:
+                finished += 1
+                self.on_finished(claimed, status)
+        return finished
+
+    def _finish(self, claimed: Claim, result: Result) -> Status | None:
+        """Its status in the ledger; ``None`` where the scan is another's meanwhile."""
+        end = partial(finish, self.database, claimed, result)
+        # A result outlives a short absence of the database; its scan is ours for a lease.
+        with _STORE.time():
+            status = until_available(end, self.lease_s)
+        if status is None:
+            logger.warning("scan %d was taken over or cancelled meanwhile", claimed.scan_id)
+        elif result.code is not None:
+            logger.info("scan %d: %s, %s", claimed.scan_id, status, result.code)
+        else:
+            logger.debug("scan %d: %s", claimed.scan_id, status)
+        return status
+
+
+def _request(claimed: Claim) -> ScanRequest:
+    from worker.measuring.instrument import ScanRequest
+
+    manual = None if claimed.manual_mm is None else Spacing(*claimed.manual_mm)
+    return ScanRequest(claimed.scan_id, claimed.source, claimed.frame, manual)
+
+
+@contextmanager
+def _hold(
+    database: Database,
+    settings: Settings,
+    on_finished: OnFinished = lambda _claim, _status: None,
+) -> Iterator[_Hold]:
+    """An owner whose leases are renewed while its work moves; what is left is given back."""
+    hold = _Hold(database, new_owner(), settings.lease_s, on_finished)
+    done = threading.Event()
+    heartbeat = threading.Thread(target=_renew, args=(hold, settings, done), daemon=True)
+    heartbeat.start()
+    try:
+        yield hold
+    finally:
+        done.set()
+        heartbeat.join()
+        with suppress(ServiceUnavailable):  # then the leases run out by themselves
+            give_back(database, hold.owner, _blame(sys.exception()))
+
+
+def _blame(error: BaseException | None) -> HcBatchError | None:
+    """Why the scans in hand may be what went wrong; None where they certainly are not."""
+    if error is None or isinstance(error, OperatorError | ServiceUnavailable):
+        return None
+    if not isinstance(error, Exception):
+        return None  # an interrupt, or the end of the process
+    if isinstance(error, SoftTimeLimitExceeded):
+        return TimeLimit()
+    return error if isinstance(error, HcBatchError) else HcBatchError(type(error).__name__)
+
+
+def _renew(hold: _Hold, settings: Settings, done: threading.Event) -> None:
+    while not done.wait(settings.lease_s / 3):
+        if time.monotonic() - hold.moved_s > settings.chunk_limit_s:
+            logger.warning("nothing was finished for %g s: leases run out", settings.chunk_limit_s)
+            continue
+        try:
+            renew(hold.database, hold.owner, lease_s=settings.lease_s)
+        except ServiceUnavailable as error:
+            logger.warning("leases not renewed: %s", error)

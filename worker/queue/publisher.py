@@ -1,0 +1,111 @@
+"""Messages to the workers, and whether there are any."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from kombu.exceptions import OperationalError
+
+from worker.errors import BrokerUnreachable
+from worker.queue import broker
+from worker.queue.celery_app import KEY_PREFIX, QUEUE, TASK, create_app
+from worker.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_PING_S = 1.0
+
+
+class Publisher:
+    """Sends the ids of scans, a chunk per message."""
+
+    def __init__(self, settings: Settings, broker_url: str) -> None:
+        self._app = create_app(settings, broker_url)
+        self._chunk_size = settings.chunk_size
+        self._client = broker.connect(broker_url)
+
+    def publish(self, scan_ids: Sequence[int]) -> None:
+        """Sends all; their rows are committed, so that no message comes before its scans."""
+        with _translated(), self._app.producer_or_acquire() as producer:
+            for start in range(0, len(scan_ids), self._chunk_size):
+                chunk = list(scan_ids[start : start + self._chunk_size])
+                self._app.send_task(TASK, args=[chunk], producer=producer)
+
+    def waiting(self) -> int:
+        """Messages that no worker has taken yet."""
+        with broker.translated():
+            return int(self._client.llen(f"{KEY_PREFIX}{QUEUE}"))
+
+    def is_heard(self) -> bool:
+        """Whether any worker answers; takes a second where none does."""
+        with _translated():
+            return bool(self._app.control.ping(timeout=_PING_S, limit=1))
+
+    def close(self) -> None:
+        """Ends the connections."""
+        self._client.close()
+        self._app.close()
+
+
+class Hints:
+    """Messages for as long as the broker answers; what it misses is found in the ledger."""
+
+    def __init__(self, publisher: Publisher | None) -> None:
+        self._publisher = publisher
+
+    @property
+    def available(self) -> bool:
+        """Whether all messages so far were sent."""
+        return self._publisher is not None
+
+    def send(self, scan_ids: Sequence[int]) -> None:
+        """Tries; the first failure ends the trying."""
+        with self._giving_up() as publisher:
+            if publisher is not None:
+                publisher.publish(scan_ids)
+
+    def are_heard(self) -> bool:
+        """Whether any worker answers."""
+        with self._giving_up() as publisher:
+            return publisher is not None and publisher.is_heard()
+        return False
+
+    @contextmanager
+    def _giving_up(self) -> Iterator[Publisher | None]:
+        try:
+            yield self._publisher
+        except BrokerUnreachable as error:
+            logger.warning("%s", error)
+            self._publisher = None
+
+
+@contextmanager
+def reachable_publisher(settings: Settings) -> Iterator[Publisher | None]:
+    """A publisher where the broker runs; ``None`` where the embedded one waits for a worker."""
+    url = broker.reachable_url(settings)
+    if url is None:
+        yield None
+        return
+    publisher = Publisher(settings, url)
+    try:
+        yield publisher
+    finally:
+        publisher.close()
+
+
+def workers_listening(settings: Settings) -> bool:
+    """Whether any worker would take a message now."""
+    with reachable_publisher(settings) as publisher:
+        return publisher is not None and publisher.is_heard()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    # Celery wraps Redis's errors where it sends, but not where it waits for answers.
+    try:
+        with broker.translated():
+            yield
+    except OperationalError as error:
+        raise BrokerUnreachable(str(error)) from error

@@ -1,0 +1,82 @@
+"""A reader process: takes requests from stdin, answers on stdout, and may die of a file.
+
+Started by ``worker.reading.sandbox.pool``. It ends with its owner, whose end of the pipe closes
+then.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import sys
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from hcmodel.geometry import Spacing
+from worker.errors import ScanRejected, TooLarge
+from worker.failpoint import reach
+from worker.reading import read
+from worker.reading.sandbox import messages
+
+# The owner keeps the deadline. This is for the child of an owner that was killed meanwhile.
+_ORPHAN_GRACE_S = 5
+
+
+def main() -> None:
+    """Serves until stdin closes."""
+    limits = json.loads(sys.argv[1])
+    answers = _take_stdout()
+    _confine(limits["memory_bytes"])
+    _load_libraries()
+    roots = [Path(root) for root in limits["roots"]]
+    answers.write(messages.pack({"ready": True}))
+    answers.flush()
+    for line in sys.stdin.buffer:
+        signal.setitimer(signal.ITIMER_REAL, limits["deadline_s"] + _ORPHAN_GRACE_S)
+        answers.write(_answer(json.loads(line), roots))
+        answers.flush()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _take_stdout() -> BinaryIO:
+    """Codecs print; what they print must not come between the answers."""
+    answers = os.fdopen(os.dup(1), "wb")
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+    return answers
+
+
+def _confine(memory_bytes: int) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    # A core dump would hold a patient's image.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
+
+def _load_libraries() -> None:
+    """Now, so that the first file's time is its own."""
+    import worker.reading.dicom
+    import worker.reading.raster  # noqa: F401
+
+
+def _answer(request: dict[str, Any], roots: list[Path]) -> bytes:
+    reach("reading")
+    manual = request["manual"]
+    try:
+        scan = read(
+            Path(request["path"]),
+            request["frame"],
+            None if manual is None else Spacing(*manual),
+            roots=roots,
+        )
+        return messages.pack(*messages.from_scan(scan))
+    except ScanRejected as refusal:
+        return messages.pack({"refused": refusal.code, "detail": refusal.detail})
+    except MemoryError:
+        return messages.pack({"refused": TooLarge.code, "detail": "it needs too much memory"})
+
+
+if __name__ == "__main__":
+    main()

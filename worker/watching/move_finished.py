@@ -1,0 +1,64 @@
+"""Files whose scans have ended leave the watched folder for ``done/`` and ``failed/CODE/``.
+
+What is to move follows from the ledger alone, so that a move cut short is made up for at the next
+look. Rows keep the path under which the file was taken.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from worker.failpoint import reach
+from worker.intake.pixel_sizes import sidecar_of
+from worker.roots import Roots
+from worker.store.finished_files import endings
+from worker.store.session import Database
+from worker.watching.stability import DONE, FAILED, Ready, signature_of
+
+logger = logging.getLogger(__name__)
+
+
+def move_ended(
+    database: Database, batch: str, root: Path, roots: Roots, files: Sequence[Ready]
+) -> None:
+    """Moves those of the files that are as they were when taken, and whose scans have ended."""
+    ended = endings(database, batch, [roots.stored(path) for path, _ in files])
+    for path, signature in files:
+        key = (roots.stored(path), signature.version)
+        if key in ended and signature_of(path) == signature:
+            _move(root, path, ended[key])
+
+
+def _move(root: Path, path: Path, code: str | None) -> None:
+    top = root / DONE if code is None else root / FAILED / code
+    target = top / path.relative_to(root)
+    sidecar = sidecar_of(path)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target = _free(target)
+        # The sidecar first: cut short between the two, the image still waits for its move.
+        if sidecar.is_file() and not _is_shared(sidecar, path):
+            sidecar.rename(_free(sidecar_of(target)))
+        reach("between-moves")
+        path.rename(target)
+        reach("after-move")
+    except FileNotFoundError:
+        return  # another watcher was quicker
+    except OSError as error:
+        logger.warning("%s cannot be moved to %s: %s", path, top, error.strerror)
+
+
+def _free(target: Path) -> Path:
+    """The name, with a number where an earlier file of that name lies there."""
+    free, number = target, 1
+    while free.exists():
+        number += 1
+        free = target.with_name(f"{target.stem}-{number}{target.suffix}")
+    return free
+
+
+def _is_shared(sidecar: Path, path: Path) -> bool:
+    others = (other for other in path.parent.iterdir() if other not in (path, sidecar))
+    return any(sidecar_of(other) == sidecar for other in others)

@@ -1,0 +1,82 @@
+"""Watched folders: files are queued as soon as they have stopped changing."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import watchfiles
+
+from worker.intake.discover import Options
+from worker.intake.submit import OnIntake
+from worker.metrics import WATCH_SCAN_SECONDS
+from worker.multiprocess_metrics import Address
+from worker.queue import broker
+from worker.queue.exporter import exporting
+from worker.queue.publisher import Publisher
+from worker.settings import Settings
+from worker.store.session import open_database
+from worker.watching.mounts import on_network
+from worker.watching.stability import WatchOptions
+from worker.watching.watched_folder import Inbox
+
+logger = logging.getLogger(__name__)
+
+_BREATH_S = 0.5
+
+
+def watch(
+    settings: Settings,
+    roots: Sequence[Path],
+    options: Options = Options(),  # noqa: B008 - frozen
+    how: WatchOptions = WatchOptions(),  # noqa: B008 - frozen
+    stop: threading.Event | None = None,
+    on_progress: OnIntake = lambda _: None,
+    metrics: Address | None = None,
+) -> None:
+    """Queues what is in the folders and what arrives, until ``stop`` or an interrupt.
+
+    Each root has a batch of its own, whoever watches it. One that is not there is waited for.
+    ``metrics``: where to serve them.
+    """
+    stop = stop or threading.Event()
+    with (
+        broker.serving(settings) as broker_url,
+        open_database(settings) as database,
+        exporting(metrics, database, broker_url, [settings.data_dir, *roots]),
+        closing(Publisher(settings, broker_url)) as publisher,
+    ):
+        inboxes = [
+            Inbox(database, publisher, settings, root, options, how, on_progress) for root in roots
+        ]
+        for _ in _wakes([inbox.root for inbox in inboxes], how, options.recursive, stop):
+            for inbox in inboxes:
+                with WATCH_SCAN_SECONDS.time():
+                    inbox.look()
+
+
+def _wakes(
+    roots: Sequence[Path], how: WatchOptions, recursive: bool, stop: threading.Event
+) -> Iterator[object]:
+    """When to look: at once, at each interval, and on a local disk soon after a change."""
+    yield None
+    local = [root for root in roots if root.is_dir() and not on_network(root)]
+    if local and not how.polling:
+        try:
+            for changes in watchfiles.watch(
+                *local,
+                watch_filter=None,
+                stop_event=stop,
+                rust_timeout=int(how.interval_s * 1000),
+                yield_on_timeout=True,
+                recursive=recursive,
+            ):
+                yield changes
+                stop.wait(min(_BREATH_S, how.interval_s))
+        except (OSError, RuntimeError) as error:
+            logger.warning("no events, polling instead: %s", error)
+    while not stop.wait(how.interval_s):
+        yield None

@@ -1,0 +1,167 @@
+"""One watched root: its files into its batch while the root and room on the disk are there."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from worker.errors import BrokerUnreachable, ServiceUnavailable
+from worker.failpoint import reach
+from worker.intake.discover import Options, Request
+from worker.intake.submit import Intake, OnIntake
+from worker.queue.publisher import Publisher
+from worker.settings import Settings
+from worker.store.batches import (
+    Kind,
+    NewScan,
+    NewSkip,
+    finish_intake,
+    insert_scans,
+    insert_skipped,
+    known_versions,
+    open_batch,
+)
+from worker.store.session import Database
+from worker.watching.mounts import on_network
+from worker.watching.move_finished import move_ended
+from worker.watching.stability import Folder, Ready, WatchOptions
+
+logger = logging.getLogger(__name__)
+
+LOCAL_SETTLE_S = 2.0
+NETWORK_SETTLE_S = 10.0
+
+_PART_FILES = 500
+
+
+class Inbox:
+    """A root, its batch for ever, and what was seen there so far."""
+
+    def __init__(
+        self,
+        database: Database,
+        publisher: Publisher,
+        settings: Settings,
+        root: Path,
+        options: Options,
+        how: WatchOptions,
+        on_progress: OnIntake,
+    ) -> None:
+        self.root = Path(os.path.abspath(root))
+        self._database = database
+        self._publisher = publisher
+        self._disks = (self.root, settings.data_dir)
+        self._how = how
+        self._on_progress = on_progress
+        # The root itself may come later: it need only lie where files may be read.
+        self._roots = settings.data_roots
+        self._roots.stored(self.root)
+        self._request = replace(Request.of([], options, self._roots), paths=(self.root,))
+        label = self._request.label
+        self._batch = open_batch(database, Kind.WATCH, label, label)
+        finish_intake(database, self._batch)
+        self._intake = Intake(self._batch)
+        self._folder: Folder | None = None
+        self._told: str | None = None
+        self._busy: set[Path] = set()
+        on_progress(self._intake)
+
+    def look(self) -> None:
+        """Looks once: takes what has come to rest, moves what has ended."""
+        folder = self._folder or self._new_folder()
+        try:
+            settled = folder.settled()
+        except OSError as error:
+            self._tell(f"waiting for {self.root}: {error.strerror}")
+            self._folder = None  # what comes back is looked at anew; the ledger knows the rest
+            return
+        self._folder = folder
+        try:
+            self._take_all(folder, settled)
+            if self._how.move:
+                for part in _parts(folder.taken()):
+                    move_ended(self._database, self._batch, self.root, self._roots, part)
+        except ServiceUnavailable as error:
+            logger.warning("%s", error)
+
+    def _take_all(self, folder: Folder, settled: list[Ready]) -> None:
+        full = self._full_disk()
+        if full is not None:
+            self._tell(f"paused: more than {self._how.max_disk_percent:g} % of {full} are used")
+            return
+        self._tell(None)
+        busy = {path for path, _ in settled if _is_busy(path)}
+        for path in sorted(busy - self._busy):
+            logger.warning("waiting for %s, which is busy", path)
+        self._busy = busy
+        for part in _parts([each for each in settled if each[0] not in busy]):
+            self._intake += self._take(part)
+            folder.mark_taken(part)
+            self._on_progress(self._intake)
+
+    def _take(self, files: list[Ready]) -> Intake:
+        """The new ones among the files into the ledger, then to the workers."""
+        sources = [self._roots.stored(path) for path, _ in files]
+        known = known_versions(self._database, self._batch, sources)
+        found = [
+            each
+            for source, (path, signature) in zip(sources, files, strict=True)
+            if (source, signature.version) not in known
+            for each in self._request.look_at(path, signature.version)
+        ]
+        scans = [each for each in found if isinstance(each, NewScan)]
+        skips = [each for each in found if isinstance(each, NewSkip)]
+        insert_skipped(self._database, self._batch, skips)
+        new = insert_scans(self._database, self._batch, scans, published=True)
+        reach("after-insert")
+        try:
+            self._publisher.publish(new)
+        except BrokerUnreachable as error:
+            logger.warning("%s", error)  # a worker finds them in the ledger
+        reach("after-publish")
+        return Intake(self._batch, len(scans), len(new), len(skips))
+
+    def _new_folder(self) -> Folder:
+        settle_s = self._how.settle_s
+        if settle_s is None:
+            slow = self._how.polling or on_network(self.root)
+            settle_s = NETWORK_SETTLE_S if slow else LOCAL_SETTLE_S
+        return Folder(self.root, settle_s, self._request.recursive, self._how.marker)
+
+    def _full_disk(self) -> Path | None:
+        for folder in filter(Path.exists, self._disks):
+            disk = shutil.disk_usage(folder)
+            if 100 * disk.used > self._how.max_disk_percent * (disk.used + disk.free):
+                return folder
+        return None
+
+    def _tell(self, hindrance: str | None) -> None:
+        """Says what hinders when it begins, and that it is over; not at each look."""
+        if hindrance == self._told:
+            return
+        if hindrance is None:
+            logger.info("going on with %s", self.root)
+        else:
+            logger.warning("%s", hindrance)
+        self._told = hindrance
+
+
+def _is_busy(path: Path) -> bool:
+    """Whether it cannot be opened just now: held by its writer, or its server is coming back."""
+    if path.is_symlink():
+        return False  # it may lead to where nothing is opened
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        return error.errno in (errno.EBUSY, errno.ESTALE)
+    return False
+
+
+def _parts(files: list[Ready]) -> Iterator[list[Ready]]:
+    for start in range(0, len(files), _PART_FILES):
+        yield files[start : start + _PART_FILES]
