@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from billiard.exceptions import SoftTimeLimitExceeded
-
 from hcmodel.geometry import Spacing
 from worker import log
 from worker.errors import HcBatchError, OperatorError, ServiceUnavailable, TimeLimit
@@ -50,15 +48,17 @@ def measure_ids(
     open_instrument: Callable[[], Instrument],
     settings: Settings,
     scan_ids: Sequence[int],
+    time_limit: type[Exception],
 ) -> int:
     """Measures those of the scans that are free, and for a while what else waits; returns how many.
 
     What else waits is read while the network measures these, and fills its batches. The
     instrument, which takes its time to load, is opened after the claim: what is claimed is not
-    taken for lost meanwhile.
+    taken for lost meanwhile. ``time_limit`` is what the queue raises into a chunk that takes too
+    long.
     """
     finished = 0
-    with _hold(database, settings) as hold:
+    with _hold(database, settings, time_limit=time_limit) as hold:
         fresh = claim(database, scan_ids, hold.owner, lease_s=settings.lease_s, untried=True)
         reach("after-claim")
 
@@ -181,6 +181,7 @@ def _hold(
     database: Database,
     settings: Settings,
     on_finished: OnFinished = lambda _claim, _status: None,
+    time_limit: type[Exception] = TimeLimit,
 ) -> Iterator[_Hold]:
     """An owner whose leases are renewed while its work moves; what is left is given back."""
     hold = _Hold(database, new_owner(), settings.lease_s, on_finished)
@@ -193,16 +194,16 @@ def _hold(
         done.set()
         heartbeat.join()
         with suppress(ServiceUnavailable):  # then the leases run out by themselves
-            give_back(database, hold.owner, _blame(sys.exception()))
+            give_back(database, hold.owner, _blame(sys.exception(), time_limit))
 
 
-def _blame(error: BaseException | None) -> HcBatchError | None:
+def _blame(error: BaseException | None, time_limit: type[Exception]) -> HcBatchError | None:
     """Why the scans in hand may be what went wrong; None where they certainly are not."""
     if error is None or isinstance(error, OperatorError | ServiceUnavailable):
         return None
     if not isinstance(error, Exception):
         return None  # an interrupt, or the end of the process
-    if isinstance(error, SoftTimeLimitExceeded):
+    if isinstance(error, time_limit):
         return TimeLimit()
     return error if isinstance(error, HcBatchError) else HcBatchError(type(error).__name__)
 

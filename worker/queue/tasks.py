@@ -7,6 +7,7 @@ import traceback
 from functools import cache
 from typing import TypeGuard
 
+from billiard.exceptions import SoftTimeLimitExceeded
 from celery import Task, shared_task
 
 from worker import log
@@ -35,7 +36,9 @@ def _measure(scan_ids: object) -> None:
         logger.error("refused a message that is no list of scans' ids")
         return
     try:
-        finished = measure_ids(_database(), _instrument, _settings(), scan_ids)
+        finished = measure_ids(
+            _database(), _instrument, _settings(), scan_ids, SoftTimeLimitExceeded
+        )
     except HcBatchError as error:
         logger.error("%s", error)
     except Exception as error:
