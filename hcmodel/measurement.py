@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hcmodel.flags import Flag
 from hcmodel.geometry import Ellipse, Spacing
 from hcmodel.head import Head
 from hcmodel.quality import confidence, judge, signals_of
@@ -25,7 +26,7 @@ class Measurement:
     bpd_mm: float | None
     ofd_mm: float | None
     confidence: float
-    flags: tuple[str, ...]
+    flags: tuple[Flag, ...]
 
 
 def measure_head(head: Head, spacing: Spacing | None, doubt: Doubt | None) -> Measurement:

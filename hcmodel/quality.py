@@ -1,24 +1,14 @@
-"""Judges a measurement: how sure it is, and why a person should look.
-
-The flags are part of the product's contract: a row with any of them is ``flagged``.
-"""
+"""Judges a measurement: how sure it is, and why a person should look."""
 
 from __future__ import annotations
 
 import math
 
 from hcmodel.ellipse_fit import HeadFit
+from hcmodel.flags import Flag
 from hcmodel.geometry import Ellipse, Spacing
 from hcmodel.head import Head
 from hcmodel.uncertainty import Doubt
-
-CUT_BY_BORDER = "cut-by-border"
-FRAGMENTED_MASK = "fragmented-mask"
-IMPLAUSIBLE_HC = "implausible-hc"
-IMPLAUSIBLE_SHAPE = "implausible-shape"
-LOOKS_DIFFER = "looks-differ"
-LOW_CONFIDENCE = "low-confidence"
-SEVERAL_HEADS = "several-heads"
 
 HC_RANGE_MM = (40.0, 400.0)
 """From 10 weeks to beyond term; HC18 spans 44 to 346 mm."""
@@ -72,7 +62,7 @@ def confidence(head: Head, spacing: Spacing | None, doubt: Doubt | None) -> floa
     return support(head.last) if doubt is None else doubt.confidence(signals_of(head, spacing))
 
 
-def judge(head: Head, spacing: Spacing | None, doubt: Doubt | None) -> tuple[str, ...]:
+def judge(head: Head, spacing: Spacing | None, doubt: Doubt | None) -> tuple[Flag, ...]:
     """Reasons to look at a head's measurement, none for a trusted one."""
     fit = head.last
     hc_mm = None if spacing is None else head.ellipse.circumference_mm(spacing)
@@ -81,12 +71,12 @@ def judge(head: Head, spacing: Spacing | None, doubt: Doubt | None) -> tuple[str
     if doubt is not None:
         unsure |= confidence(head, spacing, doubt) < doubt.min_confidence
     reasons = {
-        CUT_BY_BORDER: fit.border_share > MAX_BORDER_SHARE,
-        FRAGMENTED_MASK: fit.main_share < MIN_MAIN_SHARE,
-        IMPLAUSIBLE_HC: hc_mm is not None and not HC_RANGE_MM[0] <= hc_mm <= HC_RANGE_MM[1],
-        IMPLAUSIBLE_SHAPE: _axis_ratio(head.ellipse, spacing) < MIN_AXIS_RATIO,
-        LOOKS_DIFFER: max(head.disagreement, head.correction) > MAX_DISAGREEMENT,
-        LOW_CONFIDENCE: unsure,
+        Flag.CUT_BY_BORDER: fit.border_share > MAX_BORDER_SHARE,
+        Flag.FRAGMENTED_MASK: fit.main_share < MIN_MAIN_SHARE,
+        Flag.IMPLAUSIBLE_HC: hc_mm is not None and not HC_RANGE_MM[0] <= hc_mm <= HC_RANGE_MM[1],
+        Flag.IMPLAUSIBLE_SHAPE: _axis_ratio(head.ellipse, spacing) < MIN_AXIS_RATIO,
+        Flag.LOOKS_DIFFER: max(head.disagreement, head.correction) > MAX_DISAGREEMENT,
+        Flag.LOW_CONFIDENCE: unsure,
     }
     return tuple(flag for flag, holds in reasons.items() if holds)
 

@@ -10,11 +10,12 @@ import pytest
 from hcmodel.dataset.hc18 import LabelledImage
 from hcmodel.ellipse_fit import HeadFit
 from hcmodel.evaluation.calibration import Judged, fit_doubt, scaled, unbiased_scale
+from hcmodel.flags import Flag
 from hcmodel.geometry import Ellipse, Spacing
 from hcmodel.head import Head
 from hcmodel.model_card import Card
 from hcmodel.polar import Outline
-from hcmodel.quality import IMPLAUSIBLE_SHAPE, LOOKS_DIFFER, LOW_CONFIDENCE, judge, signals_of
+from hcmodel.quality import judge, signals_of
 from hcmodel.uncertainty import Doubt
 from hcmodel.unet_config import UNetConfig
 
@@ -80,8 +81,8 @@ def test_one_fold_is_too_few() -> None:
 def test_a_head_below_the_least_confidence_is_flagged() -> None:
     doubt = fit_doubt(folds(1))
     sure, unsure = head(0.002, 0).head, head(0.05, 0).head
-    assert LOW_CONFIDENCE not in judge(sure, SPACING, doubt)
-    assert LOW_CONFIDENCE in judge(unsure, SPACING, doubt)
+    assert Flag.LOW_CONFIDENCE not in judge(sure, SPACING, doubt)
+    assert Flag.LOW_CONFIDENCE in judge(unsure, SPACING, doubt)
     assert doubt.confidence(signals_of(sure, None)) > doubt.confidence(signals_of(unsure, None))
 
 
@@ -103,8 +104,8 @@ def test_a_scale_takes_the_bias_away() -> None:
 
 def test_the_shape_is_judged_in_millimetres() -> None:
     narrow = Head(HeadFit(Ellipse(0, 0, 40, 20, 0), 0.005, 0.0, 1.0, 0.97, 0.9))
-    assert IMPLAUSIBLE_SHAPE in judge(narrow, SPACING, None)
-    assert IMPLAUSIBLE_SHAPE in judge(narrow, None, None)
+    assert Flag.IMPLAUSIBLE_SHAPE in judge(narrow, SPACING, None)
+    assert Flag.IMPLAUSIBLE_SHAPE in judge(narrow, None, None)
     assert judge(narrow, Spacing(row_mm=1.6, column_mm=1.0), None) == ()
 
 
@@ -113,12 +114,14 @@ def test_two_looks_must_agree_and_both_convince() -> None:
     like = replace(near, ellipse=Ellipse(0, 0, 41, 30, 0))
     assert judge(Head(like, near), SPACING, None) == ()
     larger = replace(near, ellipse=Ellipse(0, 0, 43, 32, 0))
-    assert judge(Head(larger, near), SPACING, None) == (LOOKS_DIFFER,)
+    assert judge(Head(larger, near), SPACING, None) == (Flag.LOOKS_DIFFER,)
     vague = replace(like, agreement=0.8)
     for looks in ((vague, near), (near, vague)):
-        assert judge(Head(*looks), SPACING, None) == (LOW_CONFIDENCE,)
+        assert judge(Head(*looks), SPACING, None) == (Flag.LOW_CONFIDENCE,)
     sure = replace(PLAIN, means=(0.0,) * 8, deviations=(1.0,) * 8, weights=(0.0,) * 8)
-    assert judge(Head(vague, near), SPACING, replace(sure, min_confidence=0.0)) == (LOW_CONFIDENCE,)
+    assert judge(Head(vague, near), SPACING, replace(sure, min_confidence=0.0)) == (
+        Flag.LOW_CONFIDENCE,
+    )
 
 
 def test_an_outline_is_what_is_measured_and_tells_how_far_to_trust_it() -> None:
@@ -131,6 +134,6 @@ def test_an_outline_is_what_is_measured_and_tells_how_far_to_trust_it() -> None:
     assert far.last is near
     assert 0 == twice.correction < close.correction < far.correction
     assert judge(close, SPACING, None) == ()
-    assert judge(far, SPACING, None) == (LOOKS_DIFFER,)
+    assert judge(far, SPACING, None) == (Flag.LOOKS_DIFFER,)
     assert signals_of(close, SPACING)[-2] < signals_of(far, SPACING)[-2]  # type: ignore[operator]
     assert len(signals_of(far, SPACING)) == len(signals_of(twice, SPACING)) + 2

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from hcmodel.flags import Flag
 from hcmodel.gestational_age import FORMULAS
 from hcmodel.measurement import Measurement
-from hcmodel.quality import SEVERAL_HEADS
 from worker.errors import HcBatchError, NoHead, ScanFailed, SpacingUnknown
 from worker.reading.spacing import region_of_head
 from worker.result import Result, Status
@@ -72,12 +72,12 @@ def _refused(known: Result, error: HcBatchError) -> Result:
     return replace(known, status=status, code=error.code, message=str(error))
 
 
-def _other_heads(heads: Sequence[Head], chosen: Measurement) -> tuple[str, ...]:
+def _other_heads(heads: Sequence[Head], chosen: Measurement) -> tuple[Flag, ...]:
     """A flag where another region shows a head elsewhere, not the same one again."""
     for _, other in heads:
         apart_px = other.ellipse.center_px - chosen.ellipse.center_px
         if float(apart_px @ apart_px) > chosen.ellipse.semi_axis_a_px**2:
-            return (SEVERAL_HEADS,)
+            return (Flag.SEVERAL_HEADS,)
     return ()
 
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from pydicom.dataset import Dataset
 
+from hcmodel.flags import Flag
 from hcmodel.geometry import Spacing
 from worker.errors import (
     AmbiguousRegions,
@@ -60,10 +61,6 @@ _PIXEL_SPACING_AGREES = 0.02
 _ASPECT_AGREES = 0.02
 _PLAUSIBLE_MM_PER_PX = (0.03, 0.60)
 _PLAUSIBLE_HEIGHT_MM = (20, 400)
-
-SPACING_IMPLAUSIBLE = "spacing-implausible"
-HEIGHT_IMPLAUSIBLE = "region-height-implausible"
-ASPECT_DIFFERS = "pixel-aspect-differs"
 
 
 def candidate_regions(
@@ -190,7 +187,7 @@ def _aspect_ratio(header: Dataset) -> float | None:
     return values[0] / values[1]
 
 
-def _doubts(box: Box, spacing: Spacing | None, aspect: float | None = None) -> tuple[str, ...]:
+def _doubts(box: Box, spacing: Spacing | None, aspect: float | None = None) -> tuple[Flag, ...]:
     """Rule 8: what is implausible is said, not silently taken or dropped."""
     if spacing is None:
         return ()
@@ -199,10 +196,13 @@ def _doubts(box: Box, spacing: Spacing | None, aspect: float | None = None) -> t
     height_mm = (box.bottom - box.top) * spacing.row_mm
     off_mm = None if aspect is None else abs(aspect * spacing.column_mm - spacing.row_mm)
     checks = (
-        (SPACING_IMPLAUSIBLE, not low_mm <= spacing.row_mm <= high_mm),
-        (SPACING_IMPLAUSIBLE, not low_mm <= spacing.column_mm <= high_mm),
-        (HEIGHT_IMPLAUSIBLE, not lowest_mm <= height_mm <= highest_mm),
-        (ASPECT_DIFFERS, off_mm is not None and off_mm > _ASPECT_AGREES * spacing.row_mm),
+        (Flag.SPACING_IMPLAUSIBLE, not low_mm <= spacing.row_mm <= high_mm),
+        (Flag.SPACING_IMPLAUSIBLE, not low_mm <= spacing.column_mm <= high_mm),
+        (Flag.REGION_HEIGHT_IMPLAUSIBLE, not lowest_mm <= height_mm <= highest_mm),
+        (
+            Flag.PIXEL_ASPECT_DIFFERS,
+            off_mm is not None and off_mm > _ASPECT_AGREES * spacing.row_mm,
+        ),
     )
     return tuple(dict.fromkeys(flag for flag, wrong in checks if wrong))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydicom.uid import UID
 
+from hcmodel.flags import Flag
 from worker import errors
 from worker.reading import limits, spacing
 from worker.reading.codecs import _CODECS, _REFUSED
@@ -32,9 +33,9 @@ def test_every_refusal_of_this_room_is_explained():
 
 def test_every_flag_is_explained():
     for flag in (
-        spacing.SPACING_IMPLAUSIBLE,
-        spacing.HEIGHT_IMPLAUSIBLE,
-        spacing.ASPECT_DIFFERS,
+        Flag.SPACING_IMPLAUSIBLE,
+        Flag.REGION_HEIGHT_IMPLAUSIBLE,
+        Flag.PIXEL_ASPECT_DIFFERS,
     ):
         assert f"`{flag}`" in DOCS
 

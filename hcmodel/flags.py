@@ -1,0 +1,55 @@
+"""Every reason to look at a measured HC: the one list of flags, each with its meaning.
+
+Words are part of the product's contract: they are stored, counted and documented.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Flag(StrEnum):
+    """A doubt about a measurement; a row with any of them is ``flagged``.
+
+    ``meaning``: what was seen, in one line, as docs/codes.md has it.
+    """
+
+    meaning: str
+
+    def __new__(cls, word: str, meaning: str) -> Flag:
+        """Return the member whose value is ``word``."""
+        flag = str.__new__(cls, word)
+        flag._value_ = word
+        flag.meaning = meaning
+        return flag
+
+    CUT_BY_BORDER = (
+        "cut-by-border",
+        "a part of the skull lies outside the image; the ellipse is completed from the rest",
+    )
+    FRAGMENTED_MASK = "fragmented-mask", "the segmentation has several pieces"
+    IMPLAUSIBLE_HC = "implausible-hc", "HC outside 40 to 400 mm"
+    IMPLAUSIBLE_SHAPE = (
+        "implausible-shape",
+        "an ellipse flatter than any fetal head: b/a below 0.60",
+    )
+    LOOKS_DIFFER = (
+        "looks-differ",
+        "two looks in a row give circumferences that differ by more than 4.5 %: the whole image, "
+        "the head from near, its outline",
+    )
+    LOW_CONFIDENCE = (
+        "low-confidence",
+        "the confidence is below that of 97 in 100 heads on which it was calibrated, or the "
+        "segmentation is no clear ellipse in the whole image or from near",
+    )
+    SEVERAL_HEADS = "several-heads", "another pane of the same image shows a head elsewhere"
+    SPACING_IMPLAUSIBLE = "spacing-implausible", "a pixel outside 0.03 to 0.60 mm"
+    REGION_HEIGHT_IMPLAUSIBLE = (
+        "region-height-implausible",
+        "an imaged depth outside 20 to 400 mm",
+    )
+    PIXEL_ASPECT_DIFFERS = (
+        "pixel-aspect-differs",
+        "PixelAspectRatio contradicts the two pixel sizes by more than 2 %",
+    )
