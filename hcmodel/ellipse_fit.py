@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import contourpy
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from hcmodel.geometry import Ellipse, FloatArray
+from hcmodel.arrays import FloatArray, FloatImage, Mask, shape_of
+from hcmodel.geometry import Ellipse
 from hcmodel.preprocess import Prepared
 
 LEVEL = 0.5
@@ -44,9 +44,7 @@ class HeadFit:
     sharpness: float
 
 
-def fit_head(
-    probability: NDArray[np.float32], prepared: Prepared, level: float = LEVEL
-) -> HeadFit | None:
+def fit_head(probability: FloatImage, prepared: Prepared, level: float = LEVEL) -> HeadFit | None:
     """Ellipse of the head in a ``(H, W)`` map of the network's raster; ``None`` without a head.
 
     ``level``: the probability along whose line it is fitted.
@@ -68,7 +66,7 @@ def fit_head(
 def _fit_pieces(
     chosen: list[FloatArray],
     pieces: list[FloatArray],
-    probability: NDArray[np.float32],
+    probability: FloatImage,
     prepared: Prepared,
 ) -> HeadFit | None:
     points_px = np.concatenate(chosen)
@@ -77,7 +75,7 @@ def _fit_pieces(
     ellipse = fit_points(skull_px) if len(skull_px) >= MIN_POINTS else None
     if ellipse is None:
         return None
-    inside = ellipse.coverage((probability.shape[0], probability.shape[1]))
+    inside = ellipse.coverage(shape_of(probability))
     return HeadFit(
         ellipse=ellipse.transformed(prepared.to_original),
         residual=_residual(ellipse, skull_px),
@@ -107,7 +105,7 @@ def fit_points(points_px: FloatArray) -> Ellipse | None:
     return Ellipse.from_matrix(middle + np.array([x_px, y_px]), axes)
 
 
-def _level_lines(probability: NDArray[np.float32], level: float) -> list[FloatArray]:
+def _level_lines(probability: FloatImage, level: float) -> list[FloatArray]:
     """Outer level lines ``(N, 2)`` x, y in px, sub-pixel, closed along the raster's border."""
     padded = np.pad(probability, 1)
     lines: list[FloatArray] = contourpy.contour_generator(z=padded, name="serial").lines(level)  # type: ignore[assignment]
@@ -123,7 +121,7 @@ def _area_px(line: FloatArray) -> float:
     return abs(_signed_area(line))
 
 
-def _at_border(points_px: FloatArray, prepared: Prepared) -> NDArray[np.bool_]:
+def _at_border(points_px: FloatArray, prepared: Prepared) -> Mask:
     """Points where the image ends, or what the raster shows of it."""
     rows, columns = prepared.original_shape
     corners = _apply(prepared.to_network, np.array([[-0.5, -0.5], [columns - 0.5, rows - 0.5]]))
@@ -133,7 +131,7 @@ def _at_border(points_px: FloatArray, prepared: Prepared) -> NDArray[np.bool_]:
     return np.asarray(((points_px < low) | (points_px > high)).any(axis=1))
 
 
-def _on_hull(points_px: FloatArray) -> NDArray[np.bool_]:
+def _on_hull(points_px: FloatArray) -> Mask:
     """Points near the convex hull: a head is convex, so notches and gaps are not its outline."""
     hull = cv2.convexHull(points_px.astype(np.float32))[:, 0].astype(np.float64)
     along = np.roll(hull, -1, axis=0) - hull
@@ -160,7 +158,7 @@ def _residual(ellipse: Ellipse, points_px: FloatArray) -> float:
     return float(np.sqrt(np.mean(distance_px**2)) / mean_axis_px)
 
 
-def _sharpness(ellipse: Ellipse, probability: NDArray[np.float32]) -> float:
-    shape = (probability.shape[0], probability.shape[1])
+def _sharpness(ellipse: Ellipse, probability: FloatImage) -> float:
+    shape = shape_of(probability)
     band = np.abs(ellipse.signed_distance_px(shape)) < 0.15 * ellipse.semi_axis_b_px
     return float(np.abs(2 * probability[band] - 1).mean()) if band.any() else 0.0

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hcmodel.arrays import GreyImage, Tensor, shape_of
 from hcmodel.quiet import stderr_silenced
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -83,12 +83,12 @@ class Engine:
         """What tells how far a measurement may be off, where the card has it."""
         return self.card.doubt
 
-    def prepare(self, pixels: NDArray[np.uint8], spacing: Spacing | None) -> Prepared:
+    def prepare(self, pixels: GreyImage, spacing: Spacing | None) -> Prepared:
         """``(rows, columns)`` uint8 grey, whole, on the network's raster.
 
         An image of unknown ``spacing`` is taken to have square pixels.
         """
-        shape = (pixels.shape[0], pixels.shape[1])
+        shape = shape_of(pixels)
         aspect = 1.0 if spacing is None else spacing.row_mm / spacing.column_mm
         keep_aspect = self.card.network.keep_aspect
         to_network = whole_image(shape, self._shape, keep_aspect=keep_aspect, pixel_aspect=aspect)
@@ -100,7 +100,7 @@ class Engine:
         to_network = around(head, self._shape, aspect)
         return prepare(image.original, to_network, self._shape, aspect)
 
-    def predict(self, batch: Sequence[Prepared]) -> NDArray[np.float32]:
+    def predict(self, batch: Sequence[Prepared]) -> Tensor:
         """``(B, H, W)`` probability of "head", ``batch_size`` images at a time.
 
         A smaller batch is padded: one fixed shape is traced once. Where memory does not hold a
@@ -118,7 +118,7 @@ class Engine:
     def _for_batches(self) -> list[Graph]:
         return [frozen(ask, (self.batch_size, *shape)) for ask, shape in self._networks]
 
-    def _answers(self, network: int, tensors: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _answers(self, network: int, tensors: Tensor) -> Tensor:
         try:
             return self._in_batches(self._graphs[network], tensors)
         except tf.errors.ResourceExhaustedError as error:
@@ -130,7 +130,7 @@ class Engine:
         self._graphs = self._for_batches()
         return self._answers(network, tensors)
 
-    def _in_batches(self, graph: Graph, tensors: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _in_batches(self, graph: Graph, tensors: Tensor) -> Tensor:
         answers = []
         for start in range(0, len(tensors), self.batch_size):
             part = tensors[start : start + self.batch_size]

@@ -6,13 +6,11 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hcmodel.arrays import FloatArray, FloatImage
 from hcmodel.spacing import Spacing
 
-__all__ = ["Ellipse", "FloatArray", "Spacing"]
-
-FloatArray = NDArray[np.float64]
+__all__ = ["Ellipse", "Spacing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +81,7 @@ class Ellipse:
             self.center_y_px + float(half_y_px),
         )
 
-    def signed_distance_px(self, shape: tuple[int, int]) -> NDArray[np.float32]:
+    def signed_distance_px(self, shape: tuple[int, int]) -> FloatImage:
         """``(H, W)`` distance of each pixel centre to the ellipse, negative inside, in px.
 
         First-order distance g/|grad g| of g = |u| - 1 with u the pixel in the circle's frame:
@@ -98,10 +96,10 @@ class Ellipse:
         slope_x = (inverse[0, 0] * u + inverse[1, 0] * v) / radius
         slope_y = (inverse[0, 1] * u + inverse[1, 1] * v) / radius
         slope = np.sqrt(slope_x**2 + slope_y**2) + np.float32(1e-6)
-        distance: NDArray[np.float32] = (radius - 1) / slope
+        distance: FloatImage = (radius - 1) / slope
         return distance
 
-    def coverage(self, shape: tuple[int, int]) -> NDArray[np.float32]:
+    def coverage(self, shape: tuple[int, int]) -> FloatImage:
         """``(H, W)`` share of each pixel inside the ellipse, 0..1, soft over the border pixel."""
         return np.asarray(np.clip(0.5 - self.signed_distance_px(shape), 0, 1))
 

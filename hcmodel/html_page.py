@@ -9,8 +9,8 @@ from html import escape
 from typing import TYPE_CHECKING
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
+
+from hcmodel.arrays import ColorImage, GreyImage
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -90,10 +90,10 @@ def picture_of(figure: Figure) -> str:
     return _address("png", content.getvalue())
 
 
-def photograph_of(pixels: NDArray[np.uint8]) -> str:
+def photograph_of(pixels: GreyImage | ColorImage) -> str:
     """``(H, W)`` grey or ``(H, W, 3)`` blue, green, red uint8, likewise."""
     return _address("jpeg", cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 85])[1])
 
 
-def _address(kind: str, content: bytes | NDArray[np.uint8]) -> str:
+def _address(kind: str, content: bytes | GreyImage) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(bytes(content)).decode()}"

@@ -11,12 +11,10 @@ import math
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from hcmodel.arrays import FloatImage, GreyImage, Mask, shape_of
+from hcmodel.drawing import smooth_noise
 from hcmodel.geometry import Ellipse
-
-GreyImage = NDArray[np.uint8]
-FloatImage = NDArray[np.float32]
 
 
 def draw_phantom(
@@ -47,14 +45,6 @@ def random_head(shape: tuple[int, int], rng: np.random.Generator) -> Ellipse:
     )
 
 
-def smooth_noise(shape: tuple[int, int], scale_px: float, rng: np.random.Generator) -> FloatImage:
-    """Noise of mean 0 and deviation 1 whose grains are about ``scale_px`` wide."""
-    small = (max(2, int(shape[0] / scale_px) + 2), max(2, int(shape[1] / scale_px) + 2))
-    grains = rng.standard_normal(small).astype(np.float32)
-    field = cv2.resize(grains, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC)
-    return np.asarray(field / (field.std() + 1e-6), np.float32)
-
-
 def _speckle(shape: tuple[int, int], rng: np.random.Generator) -> FloatImage:
     grain_px = shape[1] / rng.uniform(180, 320)
     noise = np.hypot(smooth_noise(shape, grain_px, rng), smooth_noise(shape, grain_px, rng))
@@ -68,7 +58,7 @@ def _tissue(shape: tuple[int, int], rng: np.random.Generator) -> FloatImage:
     return np.asarray(level * np.exp(0.45 * large + 0.25 * small), np.float32)
 
 
-def _sector(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.bool_]:
+def _sector(shape: tuple[int, int], rng: np.random.Generator) -> Mask:
     """The fan that a curved probe sees, with its apex above the image."""
     height_px, width_px = shape
     apex_px = rng.uniform(0.25, 0.9) * height_px
@@ -82,8 +72,8 @@ def _sector(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.bool
 
 
 def _add_head(echo: FloatImage, head: Ellipse, rng: np.random.Generator) -> FloatImage:
-    shape = echo.shape[:2]
-    distance_px = head.signed_distance_px((shape[0], shape[1]))
+    shape = shape_of(echo)
+    distance_px = head.signed_distance_px(shape)
     thickness_px = rng.uniform(0.010, 0.022) * (head.semi_axis_a_px + head.semi_axis_b_px)
     y_px, x_px = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
     away_x, away_y = x_px - head.center_x_px, y_px - head.center_y_px
@@ -94,7 +84,7 @@ def _add_head(echo: FloatImage, head: Ellipse, rng: np.random.Generator) -> Floa
     facing = np.abs(normal[1]) / (np.hypot(normal[0], normal[1]) + 1e-6)
     floor = rng.uniform(0.12, 0.45)
     bone = (floor + (1 - floor) * facing.reshape(shape) ** rng.uniform(1.0, 2.5)).astype(np.float32)
-    bone *= 1 + 0.15 * smooth_noise((shape[0], shape[1]), shape[1] / 20, rng)
+    bone *= 1 + 0.15 * smooth_noise(shape, shape[1] / 20, rng)
     # The outline given is the skull's outer border, so the wall lies just inside it.
     wall = np.exp(-((distance_px / thickness_px + 0.8) ** 2)) * bone
     brain = rng.uniform(0.35, 0.8) * echo
@@ -113,7 +103,7 @@ def _add_head(echo: FloatImage, head: Ellipse, rng: np.random.Generator) -> Floa
 
 def _add_arcs(echo: FloatImage, rng: np.random.Generator) -> FloatImage:
     """A few bright interfaces that close to no head: an abdomen's or a uterine wall's echoes."""
-    height_px, width_px = echo.shape[:2]
+    height_px, width_px = shape_of(echo)
     arcs = np.zeros((height_px, width_px), np.float32)
     for _ in range(rng.integers(1, 5)):
         radius_px = rng.uniform(0.3, 1.5) * height_px

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from hcmodel.arrays import FloatArray, GreyImage, Tensor
 from hcmodel.ellipse_fit import fit_points
-from hcmodel.geometry import Ellipse, FloatArray
+from hcmodel.geometry import Ellipse
 from hcmodel.preprocess import stretch
 
 ROWS, COLUMNS = 64, 128
@@ -40,7 +40,7 @@ class Outline:
     residual: float
 
 
-def unrolled(pixels: NDArray[np.uint8], head: Ellipse) -> NDArray[np.uint8]:
+def unrolled(pixels: GreyImage, head: Ellipse) -> GreyImage:
     """``(ROWS, COLUMNS)`` uint8 around an ellipse in ``(rows, columns)`` grey, black beyond it."""
     scale = min(1.0, MAX_SEMI_AXIS_PX / head.semi_axis_a_px)
     rows, columns = pixels.shape
@@ -56,7 +56,7 @@ def unrolled(pixels: NDArray[np.uint8], head: Ellipse) -> NDArray[np.uint8]:
     return np.asarray(cv2.remap(shrunk, x_px, y_px, cv2.INTER_LINEAR), np.uint8)
 
 
-def outline_tensor(bands: NDArray[np.uint8]) -> NDArray[np.float32]:
+def outline_tensor(bands: GreyImage) -> Tensor:
     """``(B, ROWS, COLUMNS)`` uint8 to ``(B, ROWS, COLUMNS, CHANNELS)`` float32.
 
     Beside grey in [0, 1], each pixel knows its direction from the centre: how far up or down, and

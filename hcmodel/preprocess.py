@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from hcmodel.geometry import Ellipse, FloatArray
+from hcmodel.arrays import FloatArray, GreyImage, Tensor, shape_of
+from hcmodel.geometry import Ellipse
 
 FILL_WIDTH, FILL_HEIGHT = 0.72, 0.78
 """Of the raster: what a head's bounding box fills, whichever comes first, seen from near."""
@@ -24,15 +24,15 @@ class Prepared:
     ``pixel_aspect``: height over width of its pixels in mm.
     """
 
-    pixels: NDArray[np.uint8]
+    pixels: GreyImage
     to_network: FloatArray
-    original: NDArray[np.uint8]
+    original: GreyImage
     pixel_aspect: float = 1.0
 
     @property
     def original_shape(self) -> tuple[int, int]:
         """Rows and columns of the original."""
-        return self.original.shape[0], self.original.shape[1]
+        return shape_of(self.original)
 
     @property
     def to_original(self) -> FloatArray:
@@ -42,7 +42,7 @@ class Prepared:
 
 
 def prepare(
-    pixels: NDArray[np.uint8],
+    pixels: GreyImage,
     to_network: FloatArray,
     network_shape: tuple[int, int],
     pixel_aspect: float = 1.0,
@@ -113,6 +113,6 @@ def chained(second: FloatArray, first: FloatArray) -> FloatArray:
     return np.column_stack([second[:, :2] @ first[:, :2], moved])
 
 
-def to_tensor(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+def to_tensor(pixels: GreyImage) -> Tensor:
     """``(B, H, W)`` uint8 to ``(B, H, W, 1)`` float32 in [0, 1]."""
     return (pixels.astype(np.float32) / np.float32(255))[..., None]

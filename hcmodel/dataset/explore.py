@@ -11,7 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hcmodel.arrays import ColorImage, FloatArray, GreyImage, shape_of
 from hcmodel.dataset.hc18 import LabelledImage, read_grey, read_truth
+from hcmodel.drawing import draw_outline
 from hcmodel.geometry import Ellipse
 from hcmodel.gestational_age import trimester
 from hcmodel.html_page import Page, Table, photograph_of, picture_of
@@ -48,7 +50,7 @@ class Look:
 def look_at(image: LabelledImage) -> Look:
     """Raises ``TrainingDataError`` where the image or its annotation cannot be used."""
     grey, truth = read_grey(image.image_path), read_truth(image)
-    shape = (grey.shape[0], grey.shape[1])
+    shape = shape_of(grey)
     head = truth.coverage(shape) > 0.5
     outline_mm = truth.circumference_mm(image.spacing)
     return Look(
@@ -89,7 +91,7 @@ def explore_page(looks: Sequence[Look]) -> str:
     return page.html()
 
 
-def _histogram(values: NDArray[np.uint8]) -> NDArray[np.int64]:
+def _histogram(values: GreyImage) -> NDArray[np.int64]:
     return np.bincount(values // (256 // GREY_BINS), minlength=GREY_BINS)
 
 
@@ -153,7 +155,7 @@ def _greys(looks: Sequence[Look]) -> Table:
     return "Grey values, % of pixels", ("grey", "inside heads", "outside"), rows
 
 
-def _shares(looks: Sequence[Look]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _shares(looks: Sequence[Look]) -> tuple[FloatArray, FloatArray]:
     inside = sum((look.inside for look in looks), np.zeros(GREY_BINS, np.int64))
     outside = sum((look.outside for look in looks), np.zeros(GREY_BINS, np.int64))
     return 100 * inside / max(1, inside.sum()), 100 * outside / max(1, outside.sum())
@@ -193,7 +195,7 @@ def _grey_plot(looks: Sequence[Look]) -> str:
     return picture_of(figure)
 
 
-def _sheet(looks: Sequence[Look]) -> NDArray[np.uint8]:
+def _sheet(looks: Sequence[Look]) -> ColorImage:
     """``(H, W, 3)`` uint8: samples evenly spread over HC."""
     by_hc = sorted(looks, key=lambda look: look.hc_mm)
     count = min(len(by_hc), _SHEET_COLUMNS * _SHEET_ROWS)
@@ -207,14 +209,13 @@ def _sheet(looks: Sequence[Look]) -> NDArray[np.uint8]:
     return np.vstack(rows)
 
 
-def _thumb(look: Look) -> NDArray[np.uint8]:
+def _thumb(look: Look) -> ColorImage:
     grey = read_grey(look.image.image_path)
     small = cv2.resize(grey, _THUMB_PX, interpolation=cv2.INTER_AREA)
-    shown = cv2.cvtColor(small, cv2.COLOR_GRAY2BGR)
-    scale = np.array(_THUMB_PX) / (look.shape[1], look.shape[0])
-    points = (look.truth.points(90) * scale * 16).round().astype(np.int32)
-    cv2.polylines(shown, [points], True, (80, 220, 80), 1, cv2.LINE_AA, shift=4)
+    shown = np.asarray(cv2.cvtColor(small, cv2.COLOR_GRAY2BGR), np.uint8)
+    scale = (_THUMB_PX[0] / look.shape[1], _THUMB_PX[1] / look.shape[0])
+    draw_outline(shown, look.truth, (80, 220, 80), scale)
     cv2.putText(
         shown, f"{look.hc_mm:.0f} mm", (4, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 255, 255), 1
     )
-    return np.asarray(shown, np.uint8)
+    return shown

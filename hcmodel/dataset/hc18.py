@@ -14,8 +14,8 @@ from typing import TypeVar
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from hcmodel.arrays import GreyImage, Mask
 from hcmodel.ellipse_fit import fit_points
 from hcmodel.geometry import Ellipse, Spacing
 
@@ -105,7 +105,7 @@ def _some(faults: list[str]) -> str:
     return shown if len(faults) <= 10 else f"{shown}\n  and {len(faults) - 10} more"
 
 
-def read_grey(path: Path) -> NDArray[np.uint8]:
+def read_grey(path: Path) -> GreyImage:
     """``(H, W)`` uint8; raises ``TrainingDataError`` with the file's name."""
     image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     if image is None:
@@ -143,7 +143,7 @@ def of_each(images: Iterable[LabelledImage], use: Callable[[LabelledImage], Use]
     return made
 
 
-def ellipse_of_annotation(annotation: NDArray[np.uint8]) -> Ellipse:
+def ellipse_of_annotation(annotation: GreyImage) -> Ellipse:
     """The ellipse of an outline or of a filled mask, ``(H, W)`` uint8, in px.
 
     An outline is taken through the middle of its ring (its outer edge would overstate HC by
@@ -160,7 +160,7 @@ def ellipse_of_annotation(annotation: NDArray[np.uint8]) -> Ellipse:
     return _fit_pixels(marked)
 
 
-def _fit_mask_border(mask: NDArray[np.bool_]) -> Ellipse:
+def _fit_mask_border(mask: Mask) -> Ellipse:
     """Through the middle between the mask's last pixels and their first neighbours outside."""
     inner = mask & ~cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
     outer = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool) & ~mask
@@ -170,7 +170,7 @@ def _fit_mask_border(mask: NDArray[np.bool_]) -> Ellipse:
     return _fit_pixels(ring)
 
 
-def _fit_pixels(marked: NDArray[np.bool_]) -> Ellipse:
+def _fit_pixels(marked: Mask) -> Ellipse:
     y_px, x_px = np.nonzero(marked)
     ellipse = fit_points(np.stack([x_px, y_px], axis=1).astype(np.float64))
     if ellipse is None:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hcmodel.arrays import FloatArray
 from hcmodel.cascade import find_heads
 from hcmodel.dataset.hc18 import LabelledImage, read_grey
 from hcmodel.engine import Engine
@@ -24,8 +24,6 @@ LEVEL_BOUNDS = (0.4, 0.6)
 QUANTILES = 21
 RIDGE = 2.0
 """Weight of the squared coefficients against the sum over heads; they stay small without need."""
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +110,13 @@ def fit_doubt(folds: Sequence[Sequence[Judged]]) -> Doubt:
     return replace(doubt, min_confidence=float(np.quantile(confidences, FLAGGED_SHARE)))
 
 
-def _table(fold: Sequence[Judged]) -> tuple[Floats, Floats]:
+def _table(fold: Sequence[Judged]) -> tuple[FloatArray, FloatArray]:
     """Signals ``(N, K)`` and absolute errors ``(N,)`` in mm."""
     signals = np.array([head.signals for head in fold], float)
     return signals, np.abs([head.error_mm for head in fold])
 
 
-def _fitted(parts: Sequence[tuple[Floats, Floats]]) -> Doubt:
+def _fitted(parts: Sequence[tuple[FloatArray, FloatArray]]) -> Doubt:
     """Maximum likelihood of a Laplace distribution whose scale follows the signals.
 
     With scale exp(u) an error e costs u + |e| exp(-u), which is convex in u: Newton's steps.
@@ -147,5 +145,5 @@ def _fitted(parts: Sequence[tuple[Floats, Floats]]) -> Doubt:
     )
 
 
-def _expected(doubt: Doubt, signals: Floats) -> Floats:
+def _expected(doubt: Doubt, signals: FloatArray) -> FloatArray:
     return np.array([doubt.expected_error_mm(row) for row in signals.tolist()])

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hcmodel.arrays import FloatArray, FloatImage, Mask, shape_of
 from hcmodel.cascade import find_heads
 from hcmodel.dataset.hc18 import LabelledImage, read_grey, read_truth
 from hcmodel.engine import Engine
-from hcmodel.geometry import Ellipse, FloatArray
+from hcmodel.geometry import Ellipse
 from hcmodel.head import Head
 from hcmodel.preprocess import Prepared
 from hcmodel.quality import confidence, support
@@ -63,7 +63,7 @@ def fit_all_ways(images: Iterable[LabelledImage], engine: Engine) -> Iterator[Fi
         yield Fitted(image, prepared.original_shape, read_truth(image), ways, signals)
 
 
-def by_moments(probability: NDArray[np.float32]) -> Ellipse:
+def by_moments(probability: FloatImage) -> Ellipse:
     """The ellipse with the centre and the second moments of a ``(H, W)`` map.
 
     A filled ellipse's variance along an axis is a quarter of its semi-axis squared.
@@ -77,12 +77,12 @@ def by_moments(probability: NDArray[np.float32]) -> Ellipse:
     return Ellipse.from_matrix(center, axes @ np.diag(2 * np.sqrt(values)))
 
 
-def optimised(start: Ellipse, probability: NDArray[np.float32], prepared: Prepared) -> Ellipse:
+def optimised(start: Ellipse, probability: FloatImage, prepared: Prepared) -> Ellipse:
     """The ellipse whose soft-edged disc differs least from a ``(H, W)`` map, in square, near it.
 
     Gauss-Newton's steps with a damping that grows where a step does not help (Levenberg).
     """
-    shape = (probability.shape[0], probability.shape[1])
+    shape = shape_of(probability)
     near = np.abs(start.signed_distance_px(shape)) < _BAND * start.semi_axis_b_px
     near &= _shown(prepared, shape)
     wanted = probability[near].astype(np.float64)
@@ -111,7 +111,7 @@ def _ellipse(values: FloatArray) -> Ellipse:
     return Ellipse.from_matrix(values[:2], values[2:].reshape(2, 2))
 
 
-def _shown(prepared: Prepared, shape: tuple[int, int]) -> NDArray[np.bool_]:
+def _shown(prepared: Prepared, shape: tuple[int, int]) -> Mask:
     """Where the network's raster shows the image and not the black around it."""
     rows, columns = prepared.original_shape
     low = prepared.to_network @ [0, 0, 1]

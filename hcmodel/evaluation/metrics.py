@@ -13,8 +13,8 @@ from itertools import combinations
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hcmodel.arrays import FloatArray
 from hcmodel.geometry import Ellipse, Spacing
 from hcmodel.gestational_age import EARLY, LATE, MIDDLE, trimester
 from hcmodel.uncertainty import TOLERANCE_MM
@@ -168,14 +168,12 @@ def trust(cases: Sequence[Case]) -> Trust | None:
     )
 
 
-def errors_of(answered: Sequence[Case]) -> NDArray[np.float64]:
+def errors_of(answered: Sequence[Case]) -> FloatArray:
     """Absolute differences of HC, ``(N,)`` in mm."""
     return np.asarray(np.abs(np.array([case.difference_mm for case in answered], float)))
 
 
-def risk_coverage(
-    errors_mm: NDArray[np.float64], scores: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def risk_coverage(errors_mm: FloatArray, scores: FloatArray) -> FloatArray:
     """``(N,)``: the mean error in mm of the 1, 2 ... N images with the highest scores."""
     ranked = errors_mm[np.argsort(-scores, kind="stable")]
     return np.asarray(np.cumsum(ranked) / np.arange(1, len(ranked) + 1))
@@ -227,7 +225,7 @@ def repeatability(cases: Sequence[Case]) -> list[Repeatability]:
     return lines
 
 
-def _own_sd(differences: NDArray[np.float64], others: NDArray[np.float64]) -> float:
+def _own_sd(differences: FloatArray, others: FloatArray) -> float:
     """Of one image, where each difference is that of two."""
     return math.sqrt(max(0.0, float((differences * (differences - others)).mean()) / 2))
 

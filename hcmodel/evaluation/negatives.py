@@ -7,14 +7,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from hcmodel.arrays import GreyImage, shape_of
 from hcmodel.dataset.hc18 import read_grey
+from hcmodel.drawing import noise_image
 from hcmodel.evaluation.perturbations import Shown
-from hcmodel.phantom import draw_phantom, smooth_noise
+from hcmodel.phantom import draw_phantom
 from hcmodel.training.augment import background, fill_head, shuffle_tiles
 
-GreyImage = NDArray[np.uint8]
 Negative = Callable[[Shown, np.random.Generator], GreyImage]
 
 
@@ -27,16 +27,15 @@ def _beside(shown: Shown, _rng: np.random.Generator) -> GreyImage:
 
 
 def _phantom(shown: Shown, rng: np.random.Generator) -> GreyImage:
-    return draw_phantom(_shape(shown), None, rng)
+    return draw_phantom(shape_of(shown.pixels), None, rng)
 
 
 def _noise(shown: Shown, rng: np.random.Generator) -> GreyImage:
-    field = 40 * smooth_noise(_shape(shown), rng.uniform(2, 60), rng)
-    return np.asarray(np.clip(field + rng.uniform(0, 120), 0, 255), np.uint8)
+    return noise_image(shape_of(shown.pixels), rng)
 
 
 def _flat(shown: Shown, rng: np.random.Generator) -> GreyImage:
-    return np.full(_shape(shown), rng.integers(0, 256), np.uint8)
+    return np.full(shape_of(shown.pixels), rng.integers(0, 256), np.uint8)
 
 
 def _photograph(shown: Shown, rng: np.random.Generator) -> GreyImage:
@@ -49,10 +48,6 @@ def _photograph(shown: Shown, rng: np.random.Generator) -> GreyImage:
     top, left = int(rng.uniform(0, rows - size)), int(rng.uniform(0, columns - size))
     part = whole[top : top + size, left : left + size]
     return np.asarray(cv2.resize(part, shown.pixels.shape[::-1]), np.uint8)
-
-
-def _shape(shown: Shown) -> tuple[int, int]:
-    return shown.pixels.shape[0], shown.pixels.shape[1]
 
 
 NEGATIVES: dict[str, Negative] = {

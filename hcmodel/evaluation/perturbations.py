@@ -7,14 +7,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from hcmodel.geometry import Ellipse, FloatArray, Spacing
-from hcmodel.phantom import smooth_noise
+from hcmodel.arrays import FloatArray, FloatImage, GreyImage, shape_of
+from hcmodel.drawing import draw_grey_bar, smooth_noise
+from hcmodel.geometry import Ellipse, Spacing
 from hcmodel.preprocess import mirror, stretch
-
-GreyImage = NDArray[np.uint8]
-FloatImage = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +45,7 @@ def _blurred(grey: FloatImage, _rng: np.random.Generator) -> FloatImage:
 
 
 def _speckle(grey: FloatImage, rng: np.random.Generator) -> FloatImage:
-    return grey * (1 + 0.35 * smooth_noise((grey.shape[0], grey.shape[1]), 3, rng))
+    return grey * (1 + 0.35 * smooth_noise(shape_of(grey), 3, rng))
 
 
 def _jpeg(shown: Shown, _rng: np.random.Generator) -> Shown:
@@ -109,8 +106,7 @@ def _interface(shown: Shown, rng: np.random.Generator) -> Shown:
         text = f"{rng.integers(1000)} {word}"
         place = (6, top + 30 + 40 * line)
         cv2.putText(canvas, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, 200, 1)
-    bar = np.linspace(255, 0, rows // 2).astype(np.uint8)[:, None]
-    canvas[top : top + len(bar), left + columns + 10 : left + columns + 24] = bar
+    draw_grey_bar(canvas, top, left + columns + 10, height=rows // 2, width=14)
     affine = np.array([[1.0, 0, left], [0, 1, top]])
     return Shown(canvas, shown.spacing, shown.truth.transformed(affine))
 

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from hcmodel.dataset.hc18 import read_grey
+from hcmodel.drawing import draw_outline
 from hcmodel.evaluation.metrics import Case, errors_of, reliability, risk_coverage, worst
-from hcmodel.geometry import Ellipse
 from hcmodel.html_page import Page, Table, photograph_of, picture_of
 
 if TYPE_CHECKING:
@@ -106,18 +105,11 @@ def _picture(case: Case, path: Path) -> tuple[str, str]:
     scale = 480 / grey.shape[1]
     small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     shown = np.asarray(cv2.cvtColor(small, cv2.COLOR_GRAY2BGR), np.uint8)
-    _draw(shown, case.truth, scale, _TRUTH_BGR)
+    draw_outline(shown, case.truth, _TRUTH_BGR, (scale, scale))
     if case.ellipse is not None:
-        _draw(shown, case.ellipse, scale, _MEASURED_BGR)
+        draw_outline(shown, case.ellipse, _MEASURED_BGR, (scale, scale))
     caption = (
         f"{case.name}: {case.difference_mm:+.1f} mm of {case.truth_hc_mm:.1f} mm, "
         f"confidence {case.confidence:.2f} {' '.join(case.flags)}"
     )
     return photograph_of(shown), caption
-
-
-def _draw(
-    shown: NDArray[np.uint8], ellipse: Ellipse, scale: float, color_bgr: tuple[int, int, int]
-) -> None:
-    points = (ellipse.points(180) * scale * 16).round().astype(np.int32)
-    cv2.polylines(shown, [points], True, color_bgr, 1, cv2.LINE_AA, shift=4)

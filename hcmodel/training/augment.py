@@ -12,14 +12,13 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from hcmodel.geometry import Ellipse, FloatArray
-from hcmodel.phantom import draw_phantom, random_head, smooth_noise
+from hcmodel.arrays import FloatArray, FloatImage, GreyImage, shape_of
+from hcmodel.drawing import draw_grey_bar, noise_image, smooth_noise
+from hcmodel.geometry import Ellipse
+from hcmodel.phantom import draw_phantom, random_head
 from hcmodel.preprocess import around, chained, mirror, prepare
 
-GreyImage = NDArray[np.uint8]
-FloatImage = NDArray[np.float32]
 Sample = tuple[GreyImage, Ellipse | None]
 """``(rows, columns)`` uint8 and the outline of its head in px, ``None`` without a head."""
 Raster = tuple[int, int]
@@ -69,7 +68,7 @@ class Scanners:
         """One variation of the sample; ``to_network`` shows all of it."""
         source = rng.random()
         if source < self.phantoms:
-            sample = _phantom(sample[0].shape, rng)
+            sample = _phantom(shape_of(sample[0]), rng)
         elif source < self.phantoms + self.negatives:
             sample = without_head(sample, rng)
         far = rng.random() < self.other
@@ -93,19 +92,18 @@ def without_head(sample: Sample, rng: np.random.Generator) -> Sample:
     if kind == 2 and head is not None:
         return background(pixels, head), None
     if kind == 3:
-        return draw_phantom((pixels.shape[0], pixels.shape[1]), None, rng), None
-    noise = 40 * smooth_noise((pixels.shape[0], pixels.shape[1]), rng.uniform(2, 60), rng)
-    return np.clip(noise + rng.uniform(0, 120), 0, 255).astype(np.uint8), None
+        return draw_phantom(shape_of(pixels), None, rng), None
+    return noise_image(shape_of(pixels), rng), None
 
 
-def _phantom(shape: tuple[int, ...], rng: np.random.Generator) -> Sample:
-    head = random_head((shape[0], shape[1]), rng) if rng.random() < 0.7 else None
-    return draw_phantom((shape[0], shape[1]), head, rng), head
+def _phantom(shape: Raster, rng: np.random.Generator) -> Sample:
+    head = random_head(shape, rng) if rng.random() < 0.7 else None
+    return draw_phantom(shape, head, rng), head
 
 
 def fill_head(pixels: GreyImage, head: Ellipse, rng: np.random.Generator) -> GreyImage:
     """Paints tissue over the head, coarsely continued from around it."""
-    shape = (pixels.shape[0], pixels.shape[1])
+    shape = shape_of(pixels)
     margin_px = 0.12 * head.semi_axis_b_px
     cover = np.clip(0.5 - (head.signed_distance_px(shape) - margin_px) / 4, 0, 1)
     small = (shape[1] // 4, shape[0] // 4)
@@ -193,7 +191,7 @@ def _blurred(grey: FloatImage, rng: np.random.Generator) -> FloatImage:
 
 def _lit(grey: FloatImage, rng: np.random.Generator) -> FloatImage:
     """Gamma, gain and offset, and gain that varies over the image."""
-    shape = (grey.shape[0], grey.shape[1])
+    shape = shape_of(grey)
     grey = grey ** math.exp(rng.normal(0, 0.3))
     grey = grey * math.exp(rng.normal(0, 0.25)) + rng.normal(0, 0.03)
     if rng.random() < 0.4:
@@ -203,7 +201,7 @@ def _lit(grey: FloatImage, rng: np.random.Generator) -> FloatImage:
 
 def _noisy(grey: FloatImage, rng: np.random.Generator) -> FloatImage:
     """Speckle that scales with the echo, or noise that does not."""
-    shape = (grey.shape[0], grey.shape[1])
+    shape = shape_of(grey)
     if rng.random() < 0.6:
         grain = smooth_noise(shape, rng.uniform(1, 3), rng)
         return np.asarray(grey * (1 + rng.uniform(0.05, 0.3) * grain), np.float32)
@@ -245,8 +243,7 @@ def _overlay(pixels: GreyImage, rng: np.random.Generator) -> GreyImage:
             x_px, y_px = (start + step * (end - start)).astype(int)
             result[min(y_px, height - 1), min(x_px, width - 1)] = white()
     if rng.random() < 0.3:
-        bar = np.linspace(255, 0, int(height * 0.4)).astype(np.uint8)[:, None]
-        result[5 : 5 + len(bar), 3:8] = bar
+        draw_grey_bar(result, top=5, left=3, height=int(height * 0.4), width=5)
     for _ in range(rng.integers(0, 3)):
         corner_x, corner_y = rng.choice([0, 1]), rng.choice([0, 1])
         box_w, box_h = int(rng.uniform(0.05, 0.25) * width), int(rng.uniform(0.05, 0.2) * height)

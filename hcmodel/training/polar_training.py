@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 from keras import ops
-from numpy.typing import NDArray
 
+from hcmodel.arrays import GreyImage, Tensor
 from hcmodel.geometry import Ellipse
 from hcmodel.polar import offsets, outline_tensor, unrolled
 from hcmodel.polar_net import get_outline_net
@@ -34,14 +34,12 @@ class Bands(Batches):
     def __init__(self, samples: Sequence[Sample], *, augmented: bool) -> None:
         super().__init__(samples, [1] * len(samples), BATCH_SIZE, augmented=augmented)
 
-    def __getitem__(self, step: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
         drawn = [self._draw(sample, rng) for sample, rng in self._batch(step)]
         bands = np.stack([band for band, _ in drawn])
         return outline_tensor(bands), np.stack([found for _, found in drawn])
 
-    def _draw(
-        self, sample: Sample, rng: np.random.Generator
-    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    def _draw(self, sample: Sample, rng: np.random.Generator) -> tuple[GreyImage, Tensor]:
         pixels, head = sample
         assert head is not None
         if self._augmented and rng.random() < 0.5:

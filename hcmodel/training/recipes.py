@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hcmodel.geometry import FloatArray
+from hcmodel.arrays import FloatArray
 from hcmodel.training.augment import (
     OTHER_LOOK,
     OTHER_VIEW,

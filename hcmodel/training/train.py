@@ -15,8 +15,8 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
+from hcmodel.arrays import Tensor, shape_of
 from hcmodel.dataset.hc18 import (
     LabelledImage,
     TrainingDataError,
@@ -59,7 +59,7 @@ class Samples(Batches):
         super().__init__(samples, turns, recipe.batch_size, augmented=augmented)
         self._recipe = recipe
 
-    def __getitem__(self, step: int) -> tuple[NDArray[np.float32], tuple[NDArray[np.float32], ...]]:
+    def __getitem__(self, step: int) -> tuple[Tensor, tuple[Tensor, ...]]:
         chosen = [self._draw(sample, rng) for sample, rng in self._batch(step)]
         images = to_tensor(np.stack([pixels for pixels, _ in chosen]))
         return images, self._masks([head for _, head in chosen])
@@ -67,7 +67,7 @@ class Samples(Batches):
     def _draw(self, sample: Sample, rng: np.random.Generator) -> Sample:
         network = self._recipe.network
         raster = (network.input_height, network.input_width)
-        shape = (sample[0].shape[0], sample[0].shape[1])
+        shape = shape_of(sample[0])
         to_network = whole_image(shape, raster, keep_aspect=network.keep_aspect)
         if not self._augmented:
             return shown(sample, to_network, raster)
@@ -75,7 +75,7 @@ class Samples(Batches):
         augment = self._recipe.late_augment if late else self._recipe.augment
         return (augment or self._recipe.augment)(sample, to_network, raster, rng)
 
-    def _masks(self, heads: list[Ellipse | None]) -> tuple[NDArray[np.float32], ...]:
+    def _masks(self, heads: list[Ellipse | None]) -> tuple[Tensor, ...]:
         network = self._recipe.network
         full = (network.input_height, network.input_width)
         empty = np.zeros(full, np.float32)
