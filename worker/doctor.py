@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from worker.errors import HcBatchError, SchemaOutdated, ServiceUnavailable
 from worker.measuring.instrument import verify_weights
-from worker.queue import broker
+from worker.queue.broker import reachable_url
 from worker.queue.publisher import workers_listening
 from worker.settings import Settings
 from worker.store import schema
@@ -99,7 +99,7 @@ def _clock(database: Database) -> str:
 
 
 def _broker(settings: Settings) -> str:
-    running = broker.reachable_url(settings) is not None
+    running = reachable_url(settings) is not None
     return settings.broker_name + ("" if running else "; the first worker starts it")
 
 

@@ -8,7 +8,7 @@ from functools import cache
 from worker.settings import Settings
 
 
-def reach(point: str) -> None:
+def hit(point: str) -> None:
     """Kills this process where ``HC_FAILPOINT`` says so, once for each data directory."""
     settings = _settings()
     if point not in settings.failpoints:

@@ -25,7 +25,7 @@ from sqlalchemy import func, select
 
 from hcmodel.model_card import SHIPPED
 from worker.intake.submit import submit
-from worker.queue.broker import connect
+from worker.queue.redis_client import connect
 from worker.result import Status
 from worker.sample_files import write_series
 from worker.settings import FAILPOINTS, Settings

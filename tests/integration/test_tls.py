@@ -15,7 +15,7 @@ from sqlalchemy import make_url
 from hcmodel.model_card import SHIPPED
 from worker.errors import BrokerUnreachable, DatabaseUnreachable
 from worker.intake.submit import submit
-from worker.queue.broker import connect, translated
+from worker.queue.redis_client import connect, translated
 from worker.sample_files import write_series
 from worker.settings import Settings
 from worker.store.progress import counts, wait

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from kombu import Consumer, Message, Producer, Queue
 
-from worker.queue.broker import connect
 from worker.queue.celery_app import QUEUE, create_app
+from worker.queue.redis_client import connect
 from worker.settings import Settings
 
 

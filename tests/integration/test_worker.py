@@ -19,7 +19,7 @@ import pytest
 from hcmodel.model_card import SHIPPED
 from worker.intake.discover import Options
 from worker.intake.submit import submit
-from worker.queue.broker import Embedded
+from worker.queue.embedded_redis import EmbeddedRedis
 from worker.queue.publisher import workers_listening
 from worker.result import Status
 from worker.sample_files import PIXEL_SIZES, write_samples
@@ -119,7 +119,7 @@ def test_phantoms_come_out_with_their_hc_and_only_once(
         watched = watched_batch(settings, database, tmp_path / "watched", inbox / "early.dcm")
         assert finished(database, watched).counts[Status.DUPLICATE] == 1
     assert counts(database)[Status.RUNNING] == 0
-    assert not Embedded(settings.data_dir).answers()
+    assert not EmbeddedRedis(settings.data_dir).answers()
 
 
 def watched_batch(settings: Settings, database: Database, folder: Path, file: Path) -> str:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from worker.bench.throughput import run_images_per_s, started_worker, submit_images_per_s
 from worker.intake.submit import submit
-from worker.queue.broker import connect, serving
+from worker.queue.broker import serving
+from worker.queue.redis_client import connect
 from worker.sample_files import write_series
 from worker.settings import Settings
 from worker.store.batches import FINAL

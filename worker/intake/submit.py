@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from worker.failpoint import reach
+from worker import failpoint
 from worker.intake.discover import Options, Request
 from worker.queue.publisher import Hints, reachable_publisher
 from worker.settings import Settings
@@ -95,9 +95,9 @@ def take_in(
         skips = [each for each in part if isinstance(each, NewSkip)]
         new = insert_scans(database, intake.batch, scans, published=hints.available)
         insert_skipped(database, intake.batch, skips)
-        reach("after-insert")
+        failpoint.hit("after-insert")
         hints.send(new)
-        reach("after-publish")
+        failpoint.hit("after-publish")
         intake += Intake(intake.batch, len(scans), len(new), len(skips))
         on_progress(intake)
     finish_intake(database, intake.batch)

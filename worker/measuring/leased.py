@@ -13,9 +13,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from hcmodel.geometry import Spacing
-from worker import log
+from worker import failpoint, log
 from worker.errors import HcBatchError, OperatorError, ServiceUnavailable, TimeLimit
-from worker.failpoint import reach
 from worker.metrics import STAGE_SECONDS
 from worker.result import Result, Status
 from worker.retry import until_available
@@ -60,7 +59,7 @@ def measure_ids(
     finished = 0
     with _hold(database, settings, time_limit=time_limit) as hold:
         fresh = claim(database, scan_ids, hold.owner, lease_s=settings.lease_s, untried=True)
-        reach("after-claim")
+        failpoint.hit("after-claim")
 
         def more() -> list[Claim]:
             size = settings.chunk_size
@@ -75,7 +74,7 @@ def measure_ids(
         # What was tried before may be what killed its worker: alone, it takes no neighbour along.
         while alone := claim(database, scan_ids, hold.owner, lease_s=settings.lease_s, limit=1):
             finished += hold.measure(open_instrument(), alone)
-    reach("before-ack")
+    failpoint.hit("before-ack")
     return finished
 
 

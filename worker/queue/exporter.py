@@ -15,8 +15,8 @@ from prometheus_client.registry import Collector
 
 from worker.errors import PortUnusable, ServiceUnavailable
 from worker.multiprocess_metrics import Address
-from worker.queue import broker
 from worker.queue.celery_app import KEY_PREFIX, QUEUE
+from worker.queue.redis_client import connect, translated
 from worker.store.progress import census
 from worker.store.session import Database
 
@@ -85,7 +85,7 @@ class _Present(Collector):
         yield rejected
 
     def _of_broker(self) -> Metric:
-        with broker.translated(), broker.connect(self._broker_url) as client:
+        with translated(), connect(self._broker_url) as client:
             waiting = int(client.llen(f"{KEY_PREFIX}{QUEUE}"))
         return GaugeMetricFamily(
             "hc_redis_queue_length", "Chunks of scans that no worker has taken yet.", waiting

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from kombu.exceptions import OperationalError
 
 from worker.errors import BrokerUnreachable
-from worker.queue import broker
+from worker.queue.broker import reachable_url
 from worker.queue.celery_app import KEY_PREFIX, QUEUE, TASK, create_app
+from worker.queue.redis_client import connect, translated
 from worker.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -24,7 +25,7 @@ class Publisher:
     def __init__(self, settings: Settings, broker_url: str) -> None:
         self._app = create_app(settings, broker_url)
         self._chunk_size = settings.chunk_size
-        self._client = broker.connect(broker_url)
+        self._client = connect(broker_url)
 
     def publish(self, scan_ids: Sequence[int]) -> None:
         """Sends all; their rows are committed, so that no message comes before its scans."""
@@ -35,7 +36,7 @@ class Publisher:
 
     def waiting(self) -> int:
         """Messages that no worker has taken yet."""
-        with broker.translated():
+        with translated():
             return int(self._client.llen(f"{KEY_PREFIX}{QUEUE}"))
 
     def is_heard(self) -> bool:
@@ -84,7 +85,7 @@ class Hints:
 @contextmanager
 def reachable_publisher(settings: Settings) -> Iterator[Publisher | None]:
     """A publisher where the broker runs; ``None`` where the embedded one waits for a worker."""
-    url = broker.reachable_url(settings)
+    url = reachable_url(settings)
     if url is None:
         yield None
         return
@@ -105,7 +106,7 @@ def workers_listening(settings: Settings) -> bool:
 def _translated() -> Iterator[None]:
     # Celery wraps Redis's errors where it sends, but not where it waits for answers.
     try:
-        with broker.translated():
+        with translated():
             yield
     except OperationalError as error:
         raise BrokerUnreachable(str(error)) from error

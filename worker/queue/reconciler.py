@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from worker.errors import ServiceUnavailable
 from worker.metrics import REPUBLISHED, WORKER_LOST
-from worker.queue.broker import Embedded
+from worker.queue.embedded_redis import EmbeddedRedis
 from worker.queue.publisher import Publisher, reachable_publisher
 from worker.settings import Settings
 from worker.store.owner import is_known_dead
@@ -73,7 +73,7 @@ def reconciling(database: Database, settings: Settings, broker_url: str) -> Iter
 
 def _run(database: Database, settings: Settings, broker_url: str, done: threading.Event) -> None:
     publisher = Publisher(settings, broker_url)
-    embedded = Embedded(settings.data_dir) if settings.broker_url is None else None
+    embedded = EmbeddedRedis(settings.data_dir) if settings.broker_url is None else None
     while True:
         try:
             if embedded is not None:

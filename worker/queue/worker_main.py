@@ -13,7 +13,7 @@ from worker import log
 from worker.errors import ServiceUnavailable
 from worker.measuring.instrument import verify_weights
 from worker.multiprocess_metrics import Address
-from worker.queue import broker
+from worker.queue.broker import serving
 from worker.queue.celery_app import create_app
 from worker.queue.exporter import exporting
 from worker.queue.reconciler import reconciling
@@ -37,7 +37,7 @@ def serve(settings: Settings, concurrency: int = 1, metrics: Address | None = No
     warnings.simplefilter("ignore", SecurityWarning)
     verify_weights(settings)
     with ExitStack() as stack:
-        broker_url = until_available(lambda: stack.enter_context(broker.serving(settings)))
+        broker_url = until_available(lambda: stack.enter_context(serving(settings)))
         database = until_available(lambda: stack.enter_context(open_database(settings)))
         stack.enter_context(exporting(metrics, database, broker_url, [settings.data_dir]))
         stack.enter_context(reconciling(database, settings, broker_url))

@@ -24,8 +24,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute
 
+from worker import failpoint
 from worker.errors import HcBatchError
-from worker.failpoint import reach
 from worker.result import Result, Status
 from worker.store.batches import Kind
 from worker.store.clock import now
@@ -190,7 +190,7 @@ def finish(database: Database, claimed: Claim, result: Result) -> Status | None:
         )
         event = (claimed.scan_id, claimed.attempt, claimed.owner, result.code or result.status)
         record(connection, Event.FINISHED, [event])
-        reach("before-commit")
+        failpoint.hit("before-commit")
     return result.status
 
 

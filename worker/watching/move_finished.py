@@ -10,7 +10,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from worker.failpoint import reach
+from worker import failpoint
 from worker.intake.pixel_sizes import sidecar_of
 from worker.roots import Roots
 from worker.store.finished_files import endings
@@ -41,9 +41,9 @@ def _move(root: Path, path: Path, code: str | None) -> None:
         # The sidecar first: cut short between the two, the image still waits for its move.
         if sidecar.is_file() and not _is_shared(sidecar, path):
             sidecar.rename(_free(sidecar_of(target)))
-        reach("between-moves")
+        failpoint.hit("between-moves")
         path.rename(target)
-        reach("after-move")
+        failpoint.hit("after-move")
     except FileNotFoundError:
         return  # another watcher was quicker
     except OSError as error:

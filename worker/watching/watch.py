@@ -14,7 +14,7 @@ from worker.intake.discover import Options
 from worker.intake.submit import OnIntake
 from worker.metrics import WATCH_SCAN_SECONDS
 from worker.multiprocess_metrics import Address
-from worker.queue import broker
+from worker.queue.broker import serving
 from worker.queue.exporter import exporting
 from worker.queue.publisher import Publisher
 from worker.settings import Settings
@@ -44,7 +44,7 @@ def watch(
     """
     stop = stop or threading.Event()
     with (
-        broker.serving(settings) as broker_url,
+        serving(settings) as broker_url,
         open_database(settings) as database,
         exporting(metrics, database, broker_url, [settings.data_dir, *roots]),
         closing(Publisher(settings, broker_url)) as publisher,

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from worker import failpoint
 from worker.errors import BrokerUnreachable, ServiceUnavailable
-from worker.failpoint import reach
 from worker.intake.discover import Options, Request
 from worker.intake.submit import Intake, OnIntake
 from worker.queue.publisher import Publisher
@@ -118,12 +118,12 @@ class Inbox:
         skips = [each for each in found if isinstance(each, NewSkip)]
         insert_skipped(self._database, self._batch, skips)
         new = insert_scans(self._database, self._batch, scans, published=True)
-        reach("after-insert")
+        failpoint.hit("after-insert")
         try:
             self._publisher.publish(new)
         except BrokerUnreachable as error:
             logger.warning("%s", error)  # a worker finds them in the ledger
-        reach("after-publish")
+        failpoint.hit("after-publish")
         return Intake(self._batch, len(scans), len(new), len(skips))
 
     def _new_folder(self) -> Folder:

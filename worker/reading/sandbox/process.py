@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from hcmodel.geometry import Spacing
+from worker import failpoint
 from worker.errors import ScanRejected, TooLarge
-from worker.failpoint import reach
 from worker.reading import read
 from worker.reading.sandbox import messages
 
@@ -62,7 +62,7 @@ def _load_libraries() -> None:
 
 
 def _answer(request: dict[str, Any], roots: list[Path]) -> bytes:
-    reach("reading")
+    failpoint.hit("reading")
     manual = request["manual"]
     try:
         scan = read(
