@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import math
 import os
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from signal import Signals
-from typing import TypeVar
-from urllib.parse import urlsplit
+from typing import Any
 
 from platformdirs import user_data_dir
 
 from hcmodel.gestational_age import FORMULAS, HADLOCK_1984
 from hcmodel.model_card import SHIPPED
-from worker import log
+from worker import addresses, log
+from worker.addresses import Unfit, redacted
 from worker.errors import SettingInvalid
 from worker.roots import Roots
-
-_DATABASE_DRIVERS = {
-    "sqlite": "sqlite",
-    "postgres": "postgresql+psycopg",
-    "postgresql": "postgresql+psycopg",
-    "postgresql+psycopg": "postgresql+psycopg",
-}
-_BROKER_SCHEMES = ("redis", "rediss", "redis+socket")
 
 # Where a process can be made to die, in the order of a scan's way.
 FAILPOINTS = (
@@ -42,94 +33,14 @@ FAILPOINTS = (
 
 _DEATHS = {"kill9": Signals.SIGKILL, "segfault": Signals.SIGSEGV}
 
-Value = TypeVar("Value")
-
-
-def redacted(url: str) -> str:
-    """The address without its password, fit for messages and logs."""
-    url = re.sub(r"(://[^:@/]*):.*@", r"\1:***@", url)
-    return re.sub(r"(?i)(password=)[^&]*", r"\1***", url)
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """Everything that the environment decides; ``broker_url`` ``None`` is the embedded one."""
-
-    data_dir: Path
-    database_url: str
-    broker_url: str | None = None
-    weights: Path = SHIPPED
-    thorough: bool = False
-    data_roots: Roots = field(default_factory=Roots)
-    ga_formula: str = HADLOCK_1984
-    chunk_size: int = 32
-    # With a round of reconciling less than a minute: by then a silent worker's scans go on.
-    lease_s: float = 45.0
-    reconcile_s: float = 10.0
-    chunk_limit_s: float = 240.0
-    visibility_timeout_s: float = 600.0
-    log_level: str = "INFO"
-    failpoints: Mapping[str, Signals] = field(default_factory=dict)
-    log_format: str = log.TEXT
-
-    @classmethod
-    def from_environment(cls, env: Mapping[str, str] = os.environ) -> Settings:
-        """Reads ``HC_*``; an empty variable counts as absent."""
-        data_dir = _read(env, "HC_DATA_DIR", _directory, Path(user_data_dir("hc-batch")))
-        default_url = f"sqlite:///{data_dir / 'hc-batch.sqlite3'}"
-        return cls(
-            data_dir=data_dir,
-            database_url=_read(env, "HC_DATABASE_URL", _database_url, default_url),
-            broker_url=_read(env, "HC_BROKER_URL", _broker_url, None),
-            weights=_read(env, "HC_WEIGHTS", _file, SHIPPED),
-            thorough=_read(env, "HC_THOROUGH", _one_of("0", "1"), "0") == "1",
-            data_roots=_read(env, "HC_DATA_ROOTS", _roots, Roots()),
-            ga_formula=_read(env, "HC_GA_FORMULA", _one_of(*FORMULAS), HADLOCK_1984),
-            chunk_size=_read(env, "HC_CHUNK_SIZE", _count(1, 1000), 32),
-            lease_s=_read(env, "HC_LEASE_S", _seconds(1, 86400), 45.0),
-            reconcile_s=_read(env, "HC_RECONCILE_S", _seconds(0.1, 3600), 10.0),
-            chunk_limit_s=_read(env, "HC_CHUNK_LIMIT_S", _seconds(1, 86400), 240.0),
-            visibility_timeout_s=_read(
-                env, "HC_VISIBILITY_TIMEOUT_S", _seconds(1, 7 * 86400), 600.0
-            ),
-            log_level=_read(
-                env, "HC_LOG_LEVEL", _one_of("DEBUG", "INFO", "WARNING", "ERROR"), "INFO"
-            ),
-            failpoints=_read(env, "HC_FAILPOINT", _failpoints, {}),
-            log_format=_read(env, "HC_LOG_FORMAT", _one_of(log.TEXT, log.JSON), log.TEXT),
-        )
-
-    @property
-    def database_name(self) -> str:
-        """The database's address without its password."""
-        return redacted(self.database_url)
-
-    @property
-    def broker_name(self) -> str:
-        """The broker's address without its password."""
-        return redacted(self.broker_url) if self.broker_url else f"embedded, in {self.data_dir}"
-
-
-class _Unfit(Exception):
-    """What was expected of a value."""
-
-
-def _read(
-    env: Mapping[str, str], name: str, parse: Callable[[str], Value], default: Value
-) -> Value:
-    text = env.get(name, "").strip()
-    if not text:
-        return default
-    try:
-        return parse(text)
-    except _Unfit as expected:
-        raise SettingInvalid(f"{name}={redacted(text)!r}, expected {expected}") from None
+_VARIABLE = "variable"
+_DAY_S = 86_400
 
 
 def _directory(text: str) -> Path:
     path = Path(text).expanduser().absolute()
     if path.exists() and not path.is_dir():
-        raise _Unfit("a folder")
+        raise Unfit("a folder")
     return path
 
 
@@ -140,7 +51,7 @@ def _roots(text: str) -> Roots:
         root = Path(folder if equals else part).expanduser().absolute()
         name = name if equals else root.name
         if not root.is_dir() or not name or name in by_name:
-            raise _Unfit(
+            raise Unfit(
                 f"existing folders or NAME=FOLDER, each name once, with {os.pathsep!r} between"
             )
         by_name[name] = root
@@ -150,44 +61,27 @@ def _roots(text: str) -> Roots:
 def _file(text: str) -> Path:
     path = Path(text).expanduser().absolute()
     if not path.is_file():
-        raise _Unfit("an existing file")
+        raise Unfit("an existing file")
     return path
-
-
-def _database_url(text: str) -> str:
-    scheme, separator, rest = text.partition("://")
-    if not separator or scheme not in _DATABASE_DRIVERS:
-        raise _Unfit("sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME")
-    if scheme == "sqlite" and not rest.strip("/"):
-        raise _Unfit("a file, sqlite:///PATH: workers cannot share a database in memory")
-    return f"{_DATABASE_DRIVERS[scheme]}://{rest}"
-
-
-def _broker_url(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        fit = parts.scheme in _BROKER_SCHEMES and bool(parts.hostname or parts.path)
-        _ = parts.port
-    except ValueError:
-        fit = False
-    if not fit:
-        raise _Unfit("redis://:PASSWORD@HOST:PORT/0, rediss://... or redis+socket:///PATH")
-    return text
 
 
 def _one_of(*allowed: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in allowed:
-            raise _Unfit(f"one of {', '.join(allowed)}")
+            raise Unfit(f"one of {', '.join(allowed)}")
         return text
 
     return parse
 
 
+def _switch(text: str) -> bool:
+    return _one_of("0", "1")(text) == "1"
+
+
 def _failpoints(text: str) -> Mapping[str, Signals]:
     parts = [part.strip().partition(":") for part in text.split(",")]
     if not all(point in FAILPOINTS and death in _DEATHS for point, _, death in parts):
-        raise _Unfit(
+        raise Unfit(
             f"POINT:kill9 or POINT:segfault, separated by commas, where POINT is of "
             f"{', '.join(FAILPOINTS)}"
         )
@@ -197,7 +91,7 @@ def _failpoints(text: str) -> Mapping[str, Signals]:
 def _count(least: int, most: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         if not text.isdecimal() or not least <= int(text) <= most:
-            raise _Unfit(f"a whole number from {least} to {most}")
+            raise Unfit(f"a whole number from {least} to {most}")
         return int(text)
 
     return parse
@@ -210,7 +104,199 @@ def _seconds(least: float, most: float) -> Callable[[str], float]:
         except ValueError:
             value = math.nan
         if not least <= value <= most:
-            raise _Unfit(f"seconds from {least:g} to {most:g}")
+            raise Unfit(f"seconds from {least:g} to {most:g}")
         return value
 
     return parse
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """An environment variable: its name, how it is read, and what the documentation says of it.
+
+    ``parse`` raises ``Unfit`` with what was expected. ``shown``: its default for people, where
+    that is no plain value.
+    """
+
+    name: str
+    parse: Callable[[str], Any]
+    means: str
+    shown: str | None = None
+
+
+def _read_from(
+    name: str, parse: Callable[[str], Any], means: str, shown: str | None = None
+) -> Mapping[str, Variable]:
+    return {_VARIABLE: Variable(name, parse, means, shown)}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that the environment decides; ``broker_url`` ``None`` is the embedded one.
+
+    A field is the one place of a setting: its variable, parser, default and meaning.
+    """
+
+    data_dir: Path = field(
+        metadata=_read_from(
+            "HC_DATA_DIR",
+            _directory,
+            "database, private Redis, its log",
+            shown="the user's data directory",
+        )
+    )
+    database_url: str = field(
+        metadata=_read_from(
+            "HC_DATABASE_URL",
+            addresses.database_url,
+            "`sqlite:///PATH` or `postgresql://USER:PASSWORD@HOST/NAME`",
+            shown="SQLite in `HC_DATA_DIR`",
+        )
+    )
+    broker_url: str | None = field(
+        default=None,
+        metadata=_read_from(
+            "HC_BROKER_URL",
+            addresses.broker_url,
+            "`redis://:PASSWORD@HOST:6379/0`, `rediss://...`, `redis+socket:///PATH`",
+            shown="private Redis in `HC_DATA_DIR`",
+        ),
+    )
+    data_roots: Roots = field(
+        default_factory=Roots,
+        metadata=_read_from(
+            "HC_DATA_ROOTS",
+            _roots,
+            "`NAME=FOLDER:NAME=FOLDER`: nothing outside is opened, and paths are stored as "
+            "`NAME:path`, so that machines may mount the folders in different places",
+            shown="anywhere",
+        ),
+    )
+    weights: Path = field(
+        default=SHIPPED,
+        metadata=_read_from(
+            "HC_WEIGHTS",
+            _file,
+            "other weights, with their card beside them",
+            shown="the shipped ones",
+        ),
+    )
+    thorough: bool = field(
+        default=False,
+        metadata=_read_from(
+            "HC_THOROUGH",
+            _switch,
+            "1 as `--thorough` of `run` and `worker`: the network also sees the mirror image, "
+            "for twice its time and slightly smaller errors",
+            shown="0",
+        ),
+    )
+    ga_formula: str = field(
+        default=HADLOCK_1984,
+        metadata=_read_from("HC_GA_FORMULA", _one_of(*FORMULAS), "or `intergrowth-2016`"),
+    )
+    chunk_size: int = field(
+        default=32,  # some seconds of work: little is lost with a worker, little spent on messages
+        metadata=_read_from("HC_CHUNK_SIZE", _count(1, 1000), "scans in one message"),
+    )
+    chunk_limit_s: float = field(
+        default=240.0,  # many times what 32 images take: it cuts off only what hangs
+        metadata=_read_from(
+            "HC_CHUNK_LIMIT_S",
+            _seconds(1, _DAY_S),
+            "seconds after which a chunk without progress is given up",
+        ),
+    )
+    # With a round of reconciling less than a minute: by then a silent worker's scans go on.
+    lease_s: float = field(
+        default=45.0,
+        metadata=_read_from(
+            "HC_LEASE_S",
+            _seconds(1, _DAY_S),
+            "seconds after which a silent worker's scans are free again",
+        ),
+    )
+    reconcile_s: float = field(
+        default=10.0,
+        metadata=_read_from(
+            "HC_RECONCILE_S",
+            _seconds(0.1, 3600),
+            "seconds between two comparisons of database and broker",
+        ),
+    )
+    visibility_timeout_s: float = field(
+        default=600.0,  # more than twice a chunk's limit, or slow chunks would come again
+        metadata=_read_from(
+            "HC_VISIBILITY_TIMEOUT_S",
+            _seconds(1, 7 * _DAY_S),
+            "seconds after which Redis hands out an unacknowledged message again",
+        ),
+    )
+    failpoints: Mapping[str, Signals] = field(
+        default_factory=dict,
+        metadata=_read_from(
+            "HC_FAILPOINT",
+            _failpoints,
+            "for tests only: where a process kills itself, once; see [ledger.md](ledger.md)",
+            shown="none",
+        ),
+    )
+    log_format: str = field(
+        default=log.TEXT,
+        metadata=_read_from(
+            "HC_LOG_FORMAT",
+            _one_of(log.TEXT, log.JSON),
+            "or `json`: one object per line, with the ids of task, batch and scan where it is "
+            "about one",
+        ),
+    )
+    log_level: str = field(
+        default="INFO",
+        metadata=_read_from(
+            "HC_LOG_LEVEL",
+            _one_of("DEBUG", "INFO", "WARNING", "ERROR"),
+            "`DEBUG`, `INFO`, `WARNING`, `ERROR`",
+        ),
+    )
+
+    @classmethod
+    def from_environment(cls, env: Mapping[str, str] = os.environ) -> Settings:
+        """Settings from ``HC_*``; an empty variable counts as absent.
+
+        Raises ``SettingInvalid``.
+        """
+        given = {each.name: _parsed(env, each.metadata[_VARIABLE]) for each in fields(cls)}
+        given = {name: value for name, value in given.items() if value is not None}
+        data_dir = given.setdefault("data_dir", Path(user_data_dir("hc-batch")))
+        given.setdefault("database_url", f"sqlite:///{data_dir / 'hc-batch.sqlite3'}")
+        return cls(**given)
+
+    @classmethod
+    def documented(cls) -> Iterator[tuple[Variable, str]]:
+        """Each variable with its default as people read it, for the page of settings."""
+        for each in fields(cls):
+            variable: Variable = each.metadata[_VARIABLE]
+            default = each.default
+            plain = f"{default:g}" if isinstance(default, int | float) else f"`{default}`"
+            yield variable, variable.shown or plain
+
+    @property
+    def database_name(self) -> str:
+        """The database's address without its password."""
+        return redacted(self.database_url)
+
+    @property
+    def broker_name(self) -> str:
+        """The broker's address without its password."""
+        return redacted(self.broker_url) if self.broker_url else f"embedded, in {self.data_dir}"
+
+
+def _parsed(env: Mapping[str, str], variable: Variable) -> Any:
+    """Value of the variable; None where it is absent or empty."""
+    text = env.get(variable.name, "").strip()
+    if not text:
+        return None
+    try:
+        return variable.parse(text)
+    except Unfit as expected:
+        raise SettingInvalid(f"{variable.name}={redacted(text)!r}, expected {expected}") from None

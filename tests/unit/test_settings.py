@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from worker.addresses import redacted
 from worker.errors import SettingInvalid
-from worker.settings import Settings, redacted
+from worker.settings import Settings
 
 
 def test_with_nothing_set_everything_is_in_the_data_directory() -> None:
@@ -80,3 +81,12 @@ def test_a_bad_address_is_shown_without_its_password() -> None:
     with pytest.raises(SettingInvalid) as error:
         Settings.from_environment({"HC_BROKER_URL": "amqp://user:secret@host"})
     assert "secret" not in str(error.value)
+
+
+def test_the_page_of_settings_says_what_is_read() -> None:
+    page = Path(__file__).parents[2] / "docs" / "settings.md"
+    rows = [line for line in page.read_text().splitlines() if line.startswith("| `HC_")]
+    assert rows == [
+        f"| `{variable.name}` | {default} | {variable.means} |"
+        for variable, default in Settings.documented()
+    ]
