@@ -20,10 +20,10 @@ from worker.store import schema
 from worker.store.clock import now
 from worker.store.session import Database, make_engine, translated
 
-MAX_CLOCK_DIFFERENCE_S = 5.0
-MIN_FREE_BYTES = 2 * 1024**3
+MAX_CLOCK_DIFFERENCE_S = 5.0  # leases go by the database's clock; logs are hard to join beyond
+MIN_FREE_BYTES = 2 * 1024**3  # some million rows and a log
 
-_GPU_ANSWER_S = 10.0
+_GPU_ANSWER_S = 10.0  # a driver that loads takes seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Finding:
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
-    """Checks one thing after the other; each is told as soon as it is known."""
+    """Check one thing after the other; yield each finding as soon as it is known."""
     database = Database(make_engine(settings.database_url))
     try:
         for about, check in (
@@ -114,7 +114,7 @@ def _weights(settings: Settings) -> str:
 
 
 def _disk(folder: Path) -> str:
-    present = next(each for each in (folder, *folder.parents) if each.exists())
+    present = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(present).free
     text = f"{free / 1024**3:.1f} GiB free in {present}"
     if free < MIN_FREE_BYTES:

@@ -9,7 +9,7 @@ from worker.settings import Settings
 
 
 def hit(point: str) -> None:
-    """Kills this process where ``HC_FAILPOINT`` says so, once for each data directory."""
+    """Kill this process where ``HC_FAILPOINT`` says so, once for each data directory."""
     settings = _settings()
     if point not in settings.failpoints:
         return

@@ -12,13 +12,12 @@ from typing import Any
 TEXT = "text"
 JSON = "json"
 
-
 _ids: ContextVar[dict[str, object]] = ContextVar("ids", default={})  # noqa: B039 - never changed
 
 
 @contextmanager
 def about(**ids: object) -> Iterator[None]:
-    """Log lines of this block carry the ids in their JSON form: of a task, a batch, a scan."""
+    """Give the block's log lines the ids in their JSON form: of a task, a batch, a scan."""
     token = _ids.set({**_ids.get(), **ids})
     try:
         yield
@@ -27,7 +26,7 @@ def about(**ids: object) -> Iterator[None]:
 
 
 def configure(level: str, form: str = TEXT) -> None:
-    """One line per event on stderr, in UTC; with ``json`` an object for those who collect logs."""
+    """Write a line per event to stderr, in UTC; with ``json`` an object for log collectors."""
     handler = logging.StreamHandler()
     handler.setFormatter(_json() if form == JSON else _text())
     root = logging.getLogger()

@@ -13,7 +13,7 @@ Address = tuple[str, int]
 
 @contextmanager
 def shared_metrics(address: Address | None) -> Iterator[None]:
-    """A folder for the block, and for all processes that it starts; none without an address.
+    """Share a folder among the block's processes for what they count; none without an address.
 
     Enter it before ``worker.metrics`` is imported: the library looks for the folder only then.
     """

@@ -12,14 +12,17 @@ from worker.errors import ServiceUnavailable
 
 logger = logging.getLogger(__name__)
 
-_FIRST_PAUSE_S = 0.2
-_LONGEST_PAUSE_S = 5.0
+_FIRST_PAUSE_S = 0.2  # a lock on SQLite or a server that restarts may be over by then
+_LONGEST_PAUSE_S = 5.0  # how late the end of an outage may be noticed
 
 Value = TypeVar("Value")
 
 
 def until_available(act: Callable[[], Value], for_s: float = math.inf) -> Value:
-    """Does it again while a service is out of reach, and says so; at the end raises its error."""
+    """Act again while a service is out of reach, and log it; return what ``act`` does.
+
+    Raises the last ``ServiceUnavailable`` where the next try would come after ``for_s``.
+    """
     begun_s = time.monotonic()
     pause_s = _FIRST_PAUSE_S
     while True:

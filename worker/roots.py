@@ -20,11 +20,11 @@ class Roots:
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """Where the roots lie on this machine."""
+        """Folders of the roots on this machine."""
         return tuple(self.by_name.values())
 
     def stored(self, path: Path) -> str:
-        """The name of an absolute path in the ledger; raises ``PathOutsideRoots``."""
+        """Name of an absolute path in the ledger; raises ``PathOutsideRoots``."""
         if not self.by_name:
             return str(path)
         for name, root in self.by_name.items():
@@ -33,7 +33,7 @@ class Roots:
         raise PathOutsideRoots(str(path))
 
     def located(self, source: str) -> Path:
-        """Where a stored path lies on this machine.
+        """Path on this machine of a stored one.
 
         Raises ``RootUnknown`` for a root that is not set here, and ``OutsideRoots`` for a path
         that was stored without one.

@@ -22,7 +22,10 @@ def prepare_run(
     options: Options = Options(),  # noqa: B008 - frozen
     on_progress: OnIntake = lambda _: None,
 ) -> str:
-    """Takes the files in and returns the batch: an interrupted one of the same request again."""
+    """Take the files in; return the batch, an interrupted one of the same request again.
+
+    Raises ``OperatorError`` before anything is stored, and ``ServiceUnavailable``.
+    """
     request = Request.of(paths, options, settings.data_roots)
     return take_in(database, Kind.RUN, request, Hints(None), on_progress).batch
 
@@ -33,9 +36,9 @@ def measure_run(
     batch_id: str,
     on_finished: OnFinished = lambda _claim, _status: None,
 ) -> int:
-    """Measures what is left of the batch; an interrupt keeps what was finished.
+    """Measure what is left of the batch; an interrupt keeps what was finished.
 
-    Returns how many scans were finished now.
+    Returns how many scans were finished now. Raises ``ModelMismatch`` and ``ServiceUnavailable``.
     """
     # The network takes seconds to import: only those who measure pay for it.
     from worker.measuring.instrument import open_instrument

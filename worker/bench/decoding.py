@@ -35,7 +35,7 @@ from worker.reading import FramePolicy, frame_indices, read
 from worker.reading.inspect import inspect
 
 CINE_FRAMES = 87
-CINE_SHAPE = (743, 975)
+CINE_SHAPE = (743, 975)  # rows, columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class ReadingSpeed:
 
 
 def bench_reading(paths: Sequence[Path] = ()) -> Iterator[ReadingSpeed]:
-    """Measures ``paths``, or cine loops of colour in every syntax that can be written here."""
+    """Measure ``paths``, or cine loops of colour in every syntax that can be written here."""
     if paths:
         yield from map(_in_fresh_process, paths)
         return
@@ -85,10 +85,10 @@ def _measure(path: Path) -> ReadingSpeed:
 
 
 def _peak_mb() -> float:
-    """This process' peak; getrusage would also count what its parent held when it was started."""
+    """Peak memory of this process; getrusage would count what its parent held at the start."""
     status = Path("/proc/self/status").read_text()
-    found = re.search(r"VmHWM:\s+(\d+) kB", status)
-    return int(found[1]) / 1024 if found else math.nan
+    peak_kb = re.search(r"VmHWM:\s+(\d+) kB", status)
+    return int(peak_kb[1]) / 1024 if peak_kb else math.nan
 
 
 # The scale's cost is nil, and files without one are to be measured too.
@@ -134,7 +134,7 @@ def _saved(rgb: NDArray[np.uint8], form: str, **options: object) -> bytes:
 
 
 def _write(path: Path, transfer_syntax: UID, frame: bytes) -> None:
-    """The same frame over and over: decoders do not know."""
+    """Write the same frame over and over: decoders do not know."""
     ds = Dataset()
     ds.SOPClassUID = UltrasoundMultiFrameImageStorage
     ds.SOPInstanceUID = generate_uid(entropy_srcs=[transfer_syntax])

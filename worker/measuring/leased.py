@@ -39,6 +39,9 @@ logger = logging.getLogger(__name__)
 
 _STORE = STAGE_SECONDS.labels("store")
 
+# Of a chunk's time limit: a message takes on more work for so long, and needs the rest to end.
+_MORE_SHARE = 0.25
+
 OnFinished = Callable[[Claim, Status], None]
 
 
@@ -49,12 +52,13 @@ def measure_ids(
     scan_ids: Sequence[int],
     time_limit: type[Exception],
 ) -> int:
-    """Measures those of the scans that are free, and for a while what else waits; returns how many.
+    """Measure those of the scans that are free, and for a while what else waits; return how many.
 
     What else waits is read while the network measures these, and fills its batches. The
     instrument, which takes its time to load, is opened after the claim: what is claimed is not
     taken for lost meanwhile. ``time_limit`` is what the queue raises into a chunk that takes too
-    long.
+    long. Raises ``ServiceUnavailable`` where the database is away for more than a lease, and what
+    the instrument raises; what is left is given back.
     """
     finished = 0
     with _hold(database, settings, time_limit=time_limit) as hold:
@@ -68,8 +72,7 @@ def measure_ids(
             return []
 
         if fresh:
-            # A message has a time limit, and a chunk that is claimed needs time to end.
-            claims = _and_more(fresh, more, for_s=settings.chunk_limit_s / 4)
+            claims = _and_more(fresh, more, for_s=settings.chunk_limit_s * _MORE_SHARE)
             finished += hold.measure(open_instrument(), claims)
         # What was tried before may be what killed its worker: alone, it takes no neighbour along.
         while alone := claim(database, scan_ids, hold.owner, lease_s=settings.lease_s, limit=1):
@@ -85,7 +88,7 @@ def measure_batch(
     batch_id: str,
     on_finished: OnFinished = lambda _claim, _status: None,
 ) -> int:
-    """Measures all free scans of a batch; returns how many it finished."""
+    """Measure all free scans of a batch; return how many were finished. Raises as above."""
     with _hold(database, settings, on_finished) as hold:
 
         def take(limit: int, untried: bool) -> list[Claim]:
@@ -119,7 +122,7 @@ def _and_more(
 
 @dataclass(slots=True)
 class _Hold:
-    """What one owner works on."""
+    """What one owner works on; ``moved_s`` is when the last result came, by the monotonic clock."""
 
     database: Database
     owner: str
@@ -128,7 +131,7 @@ class _Hold:
     moved_s: float = field(default_factory=time.monotonic)
 
     def measure(self, instrument: Instrument, claims: Iterable[Claim]) -> int:
-        """Measures and finishes each; returns how many were still the owner's at the end."""
+        """Measure and finish each; return how many were still the owner's at the end."""
         held: dict[int, Claim] = {}
 
         def requests() -> Iterator[ScanRequest]:
@@ -139,8 +142,8 @@ class _Hold:
         def is_known(request: ScanRequest, sha256: str) -> bool:
             claimed = held[request.scan_id]
             key = (sha256, claimed.frame, claimed.manual_mm, instrument.model)
-            found = until_available(lambda: find_measured(self.database, *key), self.lease_s)
-            return found is not None
+            original = until_available(lambda: find_measured(self.database, *key), self.lease_s)
+            return original is not None
 
         finished = 0
         for request, result in instrument.measure(requests(), is_known):
@@ -154,7 +157,7 @@ class _Hold:
         return finished
 
     def _finish(self, claimed: Claim, result: Result) -> Status | None:
-        """Its status in the ledger; ``None`` where the scan is another's meanwhile."""
+        """Status reached in the ledger; ``None`` where the scan is another's meanwhile."""
         end = partial(finish, self.database, claimed, result)
         # A result outlives a short absence of the database; its scan is ours for a lease.
         with _STORE.time():
@@ -182,7 +185,7 @@ def _hold(
     on_finished: OnFinished = lambda _claim, _status: None,
     time_limit: type[Exception] = TimeLimit,
 ) -> Iterator[_Hold]:
-    """An owner whose leases are renewed while its work moves; what is left is given back."""
+    """Hold for one owner: leases are renewed while work moves; what is left is given back."""
     hold = _Hold(database, new_owner(), settings.lease_s, on_finished)
     done = threading.Event()
     heartbeat = threading.Thread(target=_renew, args=(hold, settings, done), daemon=True)
@@ -197,7 +200,7 @@ def _hold(
 
 
 def _blame(error: BaseException | None, time_limit: type[Exception]) -> HcBatchError | None:
-    """Why the scans in hand may be what went wrong; None where they certainly are not."""
+    """Return why the scans in hand may be at fault; None where they certainly are not."""
     if error is None or isinstance(error, OperatorError | ServiceUnavailable):
         return None
     if not isinstance(error, Exception):
@@ -208,7 +211,7 @@ def _blame(error: BaseException | None, time_limit: type[Exception]) -> HcBatchE
 
 
 def _renew(hold: _Hold, settings: Settings, done: threading.Event) -> None:
-    while not done.wait(settings.lease_s / 3):
+    while not done.wait(settings.lease_s / 3):  # two renewals may fail before it runs out
         if time.monotonic() - hold.moved_s > settings.chunk_limit_s:
             logger.warning("nothing was finished for %g s: leases run out", settings.chunk_limit_s)
             continue

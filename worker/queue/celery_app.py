@@ -23,14 +23,14 @@ QUEUE = "measure"
 KEY_PREFIX = "hc:"
 TASK = "measure_chunk"
 
-_HARD_LIMIT_MARGIN_S = 30.0
+_HARD_LIMIT_MARGIN_S = 30.0  # for a chunk that was told to end to give back what it holds
 
 # By its alias: a transport that is given by name is not heard where the address is redis+socket://.
 TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), "worker.queue.transport:Transport"))
 
 
 def create_app(settings: Settings, broker_url: str) -> Celery:
-    """The application on this broker; it connects when first used."""
+    """Return the application on this broker; it connects when first used."""
     app = Celery("hc-batch", broker=broker_url, include=["worker.queue.tasks"])
     app.conf.update(_configuration(settings))
     return app
@@ -57,7 +57,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         # Both places: the worker reads the first, remote control the second.
         "broker_transport_options": _transport_options(settings),
         "visibility_timeout": settings.visibility_timeout_s,
-        "broker_connection_timeout": 5,
+        "broker_connection_timeout": 5,  # as ``socket_connect_timeout`` below
         # For ever, and from the start: a worker waits for its broker, whoever comes up first.
         "broker_connection_retry": True,
         "broker_connection_retry_on_startup": True,
@@ -68,7 +68,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "worker_pool": "prefork",
         "worker_pool_start_method": "spawn",
         "worker_concurrency": 1,
-        # Loading the network takes longer than the default 4 s.
+        # Loading the network takes longer than the default 4 s, on a busy machine by far.
         "worker_proc_alive_timeout": 180,
         # Chunks are long: one that waits in a busy worker could be with an idle one.
         "worker_prefetch_multiplier": 1,
@@ -91,7 +91,8 @@ def _transport_options(settings: Settings) -> dict[str, Any]:
         # Look for abandoned messages at each interval, not at each tenth.
         "unacked_restore_interval": 10,
         "unacked_restore_throttle": 1,
-        # Without a timeout, a half-open connection is never noticed.
+        # Without a timeout, a half-open connection is never noticed: 15 s are longer than a slow
+        # Redis takes, and short enough for a worker to go on within half a minute.
         "socket_timeout": 15,
         "socket_connect_timeout": 5,
         "socket_keepalive": True,

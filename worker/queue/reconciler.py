@@ -1,4 +1,4 @@
-"""Brings back what was lost, in any worker: leases run out, messages gone, rows never published."""
+"""Bring back what was lost, in any worker: leases run out, messages gone, rows never published."""
 
 from __future__ import annotations
 
@@ -29,12 +29,15 @@ class Recovered:
 
 
 def reconcile(database: Database, publisher: Publisher, settings: Settings) -> Recovered:
-    """Makes the broker's list fit the ledger again; a rising count means that it loses."""
+    """Make the broker's list fit the ledger again; a rising count means that it loses.
+
+    Raises ``ServiceUnavailable``, as all here do.
+    """
     return Recovered(free_lost(database), publish_due(database, publisher, settings))
 
 
 def free_lost(database: Database) -> int:
-    """Takes scans from owners that died or fell silent; returns how many."""
+    """Take scans from owners that died or fell silent; return how many."""
     dead = [owner for owner in present_owners(database) if is_known_dead(owner)]
     freed = free_dead(database, dead) + free_expired(database)
     WORKER_LOST.inc(freed)
@@ -42,7 +45,7 @@ def free_lost(database: Database) -> int:
 
 
 def publish_due(database: Database, publisher: Publisher, settings: Settings) -> int:
-    """Publishes what waits in the ledger but not in the broker; returns how many scans."""
+    """Publish what waits in the ledger but not in the broker; return how many scans."""
     published = 0
     list_empty = not publisher.waiting()
     while ids := take_unpublished(database, list_empty=list_empty, grace_s=settings.reconcile_s):
@@ -53,14 +56,17 @@ def publish_due(database: Database, publisher: Publisher, settings: Settings) ->
 
 
 def publish_now(database: Database, settings: Settings) -> int:
-    """Publishes what is due at once, where a broker runs; else the next worker does it."""
+    """Publish what is due at once, where a broker runs; else the next worker does it.
+
+    Returns how many scans.
+    """
     with reachable_publisher(settings) as publisher:
         return 0 if publisher is None else publish_due(database, publisher, settings)
 
 
 @contextmanager
 def reconciling(database: Database, settings: Settings, broker_url: str) -> Iterator[None]:
-    """Reconciles now and then beside the block, in a thread."""
+    """Reconcile now and then beside the block, in a thread."""
     done = threading.Event()
     thread = threading.Thread(target=_run, args=(database, settings, broker_url, done), daemon=True)
     thread.start()

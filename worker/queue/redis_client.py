@@ -16,7 +16,7 @@ ANSWER_S = 5.0
 
 
 def connect(url: str) -> redis.Redis:
-    """A client for short questions, which does not wait for long."""
+    """Client for short questions: waits for ``ANSWER_S``, tries once."""
     return redis.Redis.from_url(
         url.replace("redis+socket://", "unix://", 1),
         socket_timeout=ANSWER_S,
@@ -27,7 +27,7 @@ def connect(url: str) -> redis.Redis:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Redis's own errors as ours."""
+    """Raise ``BrokerUnreachable`` for any error of Redis's client within the block."""
     try:
         yield
     except redis.RedisError as error:

@@ -20,13 +20,13 @@ from worker.store.session import Database, make_engine
 
 logger = logging.getLogger(__name__)
 
-_CHUNK_LIMIT = 1000
-_LARGEST_ID = 2**63 - 1
+_CHUNK_LIMIT = 1000  # the most that HC_CHUNK_SIZE allows
+_LARGEST_ID = 2**63 - 1  # of a BIGINT
 
 
 @shared_task(name=TASK, max_retries=3, bind=True)
 def measure_chunk(task: Task[[object], None], scan_ids: object) -> None:
-    """Measures those of the scans that the ledger still has to give."""
+    """Measure those of the scans that the ledger still has to give."""
     with log.about(task=task.request.id):
         _measure(scan_ids)
 
@@ -53,7 +53,7 @@ def _is_chunk(scan_ids: object) -> TypeGuard[list[int]]:
     return (
         isinstance(scan_ids, list)
         and len(scan_ids) <= _CHUNK_LIMIT
-        and all(type(each) is int and 0 < each <= _LARGEST_ID for each in scan_ids)
+        and all(type(scan_id) is int and 0 < scan_id <= _LARGEST_ID for scan_id in scan_ids)
     )
 
 

@@ -25,7 +25,7 @@ _HEADERS = {"task": str, "id": str, "retries": int}
 
 
 class Message(virtual.Message):
-    """Has all the parts of one."""
+    """A message with all its parts; raises ``ValueError`` where one is missing."""
 
     def __init__(self, payload: Any, channel: Any = None, **kwargs: Any) -> None:
         try:
@@ -35,7 +35,7 @@ class Message(virtual.Message):
 
 
 class QoS(redis.QoS):
-    """Has a place free again, whether or not Redis could be told that a message is done.
+    """Free a message's place, whether or not Redis could be told that it is done.
 
     Celery goes on after an acknowledgement that failed. The message stays in Redis and comes again,
     and the ledger knows its scans; but the place that it kept would make the worker deaf.
@@ -44,12 +44,12 @@ class QoS(redis.QoS):
     channel: Any
 
     def ack(self, delivery_tag: str) -> None:
-        """Takes a message that is done out of Redis."""
+        """Take a message that is done out of Redis."""
         with self._freeing(delivery_tag):
             super().ack(delivery_tag)
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        """Takes a message out of Redis, or back to the list's head."""
+        """Take a message out of Redis, or put it back at the list's head."""
         with self._freeing(delivery_tag):
             super().reject(delivery_tag, requeue)
 
@@ -63,7 +63,7 @@ class QoS(redis.QoS):
 
 
 class Channel(redis.Channel):
-    """Refuses what cannot be understood, and goes on with the next message."""
+    """A channel that refuses what cannot be understood, and goes on with the next message."""
 
     Message = Message
     QoS = QoS
@@ -76,7 +76,7 @@ class Channel(redis.Channel):
         consumer_tag: str | None,
         **kwargs: Any,
     ) -> Any:
-        """Hands messages to the callback, and takes those out of the way at which it fails."""
+        """Hand messages to the callback; take those out of the way at which it fails."""
 
         def handle(message: Any) -> None:
             try:
@@ -105,7 +105,7 @@ class Channel(redis.Channel):
 
 
 class Transport(redis.Transport):
-    """For ``redis://``, ``rediss://`` and ``redis+socket://`` alike."""
+    """The transport of ``redis://``, ``rediss://`` and ``redis+socket://`` alike."""
 
     Channel = Channel
 
@@ -119,6 +119,6 @@ def _known(headers: Mapping[str, object]) -> dict[str, object]:
 
 
 def _refuse(error: Exception) -> bool:
-    """Without the message's words, whatever they are; the list has one message less."""
+    """Log the error without the message's words; True: the list has one message less."""
     logger.error("refused a message that cannot be understood: %s", type(error).__name__)
     return True

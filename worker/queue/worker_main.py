@@ -26,7 +26,7 @@ from worker.store.session import open_database
 
 
 def serve(settings: Settings, concurrency: int = 1, metrics: Address | None = None) -> int:
-    """Works until stopped by a signal; returns the exit code.
+    """Work until stopped by a signal; return the exit code.
 
     ``concurrency``: processes with a network each; one per GPU. ``metrics``: where to serve them.
     Waits for a database or broker out of reach. Raises ``ModelMismatch`` before it takes a message

@@ -23,7 +23,10 @@ logger = logging.getLogger(__name__)
 def move_ended(
     database: Database, batch: str, root: Path, roots: Roots, files: Sequence[Ready]
 ) -> None:
-    """Moves those of the files that are as they were when taken, and whose scans have ended."""
+    """Move those of the files that are as they were when taken, and whose scans have ended.
+
+    Raises ``ServiceUnavailable``; a file that cannot be moved is logged.
+    """
     ended = endings(database, batch, [roots.stored(path) for path, _ in files])
     for path, signature in files:
         key = (roots.stored(path), signature.version)
@@ -51,7 +54,7 @@ def _move(root: Path, path: Path, code: str | None) -> None:
 
 
 def _free(target: Path) -> Path:
-    """The name, with a number where an earlier file of that name lies there."""
+    """Return the path, with a number in its name where an earlier file lies there."""
     free, number = target, 1
     while free.exists():
         number += 1
@@ -60,5 +63,6 @@ def _free(target: Path) -> Path:
 
 
 def _is_shared(sidecar: Path, path: Path) -> bool:
+    """Whether another file of the folder has the same sidecar."""
     others = (other for other in path.parent.iterdir() if other not in (path, sidecar))
     return any(sidecar_of(other) == sidecar for other in others)

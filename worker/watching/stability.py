@@ -74,27 +74,29 @@ class Folder:
         self._taken: set[Ready] = set()
 
     def settled(self) -> list[Ready]:
-        """Looks once; files that are as they were at an earlier look, the settle time ago.
+        """Return files unchanged for at least ``settle_s``, over two looks or more.
 
         Raises ``OSError`` where the root itself cannot be listed.
         """
         present_s = time.monotonic()
-        known = self._since_s
-        self._since_s = {each: known.get(each, present_s) for each in self._listing()}
+        before = self._since_s
+        self._since_s = {ready: before.get(ready, present_s) for ready in self._listing()}
         self._taken &= self._since_s.keys()
         return [
-            each
-            for each, since_s in self._since_s.items()
-            if each in known and each not in self._taken and present_s - since_s >= self._settle_s
+            ready
+            for ready, since_s in self._since_s.items()
+            if ready in before
+            and ready not in self._taken
+            and present_s - since_s >= self._settle_s
         ]
 
     def mark_taken(self, files: Iterable[Ready]) -> None:
-        """These need not be reported again as long as they stay the same."""
+        """Report these no more as long as they stay the same."""
         self._taken.update(files)
 
     def taken(self) -> list[Ready]:
-        """Those that were marked and have stayed the same."""
-        return sorted(self._taken, key=lambda each: each[0])
+        """Files that were marked as taken and have stayed the same, by path."""
+        return sorted(self._taken, key=lambda ready: ready[0])
 
     def _listing(self) -> Iterator[Ready]:
         folders = [(self.root, self._marker is None)]
@@ -127,14 +129,14 @@ class Folder:
 
 
 def signature_of(path: Path) -> Signature | None:
-    """Of a regular file; None for others, and for a file that has gone meanwhile."""
+    """Signature of a regular file; None for others, and for a file that is gone."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         return None
-    return Signature(found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    return Signature(status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def _is_temporary(name: str) -> bool:

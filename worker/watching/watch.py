@@ -25,7 +25,7 @@ from worker.watching.watched_folder import Inbox
 
 logger = logging.getLogger(__name__)
 
-_BREATH_S = 0.5
+_BREATH_S = 0.5  # between two looks, however busy the folder: files come in bursts
 
 
 def watch(
@@ -37,10 +37,11 @@ def watch(
     on_progress: OnIntake = lambda _: None,
     metrics: Address | None = None,
 ) -> None:
-    """Queues what is in the folders and what arrives, until ``stop`` or an interrupt.
+    """Queue what is in the folders and what arrives, until ``stop`` or an interrupt.
 
     Each root has a batch of its own, whoever watches it. One that is not there is waited for.
-    ``metrics``: where to serve them.
+    ``metrics``: where to serve them. Raises ``ServiceUnavailable`` where database or broker are
+    out of reach at the start, and ``OperatorError``.
     """
     stop = stop or threading.Event()
     with (
@@ -61,7 +62,7 @@ def watch(
 def _wakes(
     roots: Sequence[Path], how: WatchOptions, recursive: bool, stop: threading.Event
 ) -> Iterator[object]:
-    """When to look: at once, at each interval, and on a local disk soon after a change."""
+    """Yield when to look: at once, at each interval, on a local disk soon after a change."""
     yield None
     local = [root for root in roots if root.is_dir() and not on_network(root)]
     if local and not how.polling:

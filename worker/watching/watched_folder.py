@@ -34,9 +34,9 @@ from worker.watching.stability import Folder, Ready, WatchOptions
 logger = logging.getLogger(__name__)
 
 LOCAL_SETTLE_S = 2.0
-NETWORK_SETTLE_S = 10.0
+NETWORK_SETTLE_S = 10.0  # clients of network drives may keep size and time for some seconds
 
-_PART_FILES = 500
+_PART_FILES = 500  # to one transaction, for which other writers wait on SQLite
 
 
 class Inbox:
@@ -72,7 +72,7 @@ class Inbox:
         on_progress(self._intake)
 
     def look(self) -> None:
-        """Looks once: takes what has come to rest, moves what has ended."""
+        """Look once: take what has come to rest, move what has ended; log what hinders."""
         folder = self._folder or self._new_folder()
         try:
             settled = folder.settled()
@@ -99,23 +99,23 @@ class Inbox:
         for path in sorted(busy - self._busy):
             logger.warning("waiting for %s, which is busy", path)
         self._busy = busy
-        for part in _parts([each for each in settled if each[0] not in busy]):
+        for part in _parts([ready for ready in settled if ready[0] not in busy]):
             self._intake += self._take(part)
             folder.mark_taken(part)
             self._on_progress(self._intake)
 
     def _take(self, files: list[Ready]) -> Intake:
-        """The new ones among the files into the ledger, then to the workers."""
+        """Put the new ones among the files into the ledger, then tell the workers."""
         sources = [self._roots.stored(path) for path, _ in files]
         known = known_versions(self._database, self._batch, sources)
-        found = [
-            each
+        seen = [
+            scan_or_skip
             for source, (path, signature) in zip(sources, files, strict=True)
             if (source, signature.version) not in known
-            for each in self._request.look_at(path, signature.version)
+            for scan_or_skip in self._request.look_at(path, signature.version)
         ]
-        scans = [each for each in found if isinstance(each, NewScan)]
-        skips = [each for each in found if isinstance(each, NewSkip)]
+        scans = [scan for scan in seen if isinstance(scan, NewScan)]
+        skips = [skip for skip in seen if isinstance(skip, NewSkip)]
         insert_skipped(self._database, self._batch, skips)
         new = insert_scans(self._database, self._batch, scans, published=True)
         failpoint.hit("after-insert")
@@ -141,7 +141,7 @@ class Inbox:
         return None
 
     def _tell(self, hindrance: str | None) -> None:
-        """Says what hinders when it begins, and that it is over; not at each look."""
+        """Log a hindrance when it begins, and its end; not at each look."""
         if hindrance == self._told:
             return
         if hindrance is None:
