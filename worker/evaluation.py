@@ -15,7 +15,7 @@ from hcmodel.evaluation.negatives import Negative
 from hcmodel.evaluation.perturbations import Change, Shown
 from hcmodel.geometry import Ellipse, Spacing
 from worker.measuring.instrument import Instrument, ScanRequest
-from worker.reading import Kind, classify
+from worker.reading import FileFormat, classify
 from worker.result import Result
 
 SEED = 18
@@ -72,7 +72,7 @@ def measured_negatives(
 
 def measured_others(folder: Path, instrument: Instrument) -> Iterator[Result]:
     """What is said of the files in a folder, of which none shows a fetal head."""
-    files = sorted(path for path in folder.iterdir() if isinstance(classify(path), Kind))
+    files = sorted(path for path in folder.iterdir() if isinstance(classify(path), FileFormat))
     requests = (ScanRequest(number, str(path)) for number, path in enumerate(files))
     return (result for _, result in instrument.measure(requests))
 

@@ -36,7 +36,7 @@ from pydicom.uid import (
 from rle.utils import encode_pixel_data
 
 from worker.errors import HcBatchError
-from worker.reading import FramePolicy, Kind, Skip, classify, frame_indices
+from worker.reading import FileFormat, FramePolicy, Skip, classify, frame_indices
 from worker.reading.sandbox.pool import ReaderPool
 
 FILES = int(os.environ.get("HC_FUZZ_FILES", "400"))
@@ -237,7 +237,7 @@ def test_mutated_files_end_with_a_scan_or_a_code(tmp_path, capsys):
         for number in range(FILES):
             path.write_bytes(mutated(sound, rng))
             start_s = time.monotonic()
-            assert isinstance(classify(path), Kind | Skip)
+            assert isinstance(classify(path), FileFormat | Skip)
             frames = frame_indices(path, ALL)
             assert time.monotonic() - start_s < MAX_DISCOVERY_S, f"file {number} of seed {SEED}"
             end = ended(pool, path, frames[-1])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from hcmodel.spacing import Spacing
 from worker.errors import NotAnImage
-from worker.reading.formats import Kind, Skip, classify, kind_of
+from worker.reading.formats import FileFormat, Skip, classify, format_of
 from worker.reading.frames import FramePolicy, frame_indices
 from worker.reading.source import open_source, resolve_inside
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from worker.scan import Scan
 
 __all__ = [
+    "FileFormat",
     "FramePolicy",
-    "Kind",
     "Skip",
     "classify",
     "frame_indices",
@@ -33,20 +33,16 @@ __all__ = [
 def read(
     path: Path, frame: int = 0, manual: Spacing | None = None, *, roots: Sequence[Path] = ()
 ) -> Scan:
-    """Reads one frame of one file: grey pixels, and the regions where a head may lie.
+    """Read one frame of one file: grey pixels, and the regions where a head may lie.
 
     ``manual`` is a person's pixel size and overrides the file's. Raises a ``ScanRejected`` by
     name, and before it decodes pixels wherever the header already tells.
     """
-    # pydicom takes longer to import than `hc-batch submit` may take to answer.
-    from worker.reading.dicom import read_dicom
+    # It imports pydicom, which takes longer than `hc-batch submit` may take to answer.
     from worker.reading.library_errors import silence
-    from worker.reading.raster import read_raster
 
     with silence(), open_source(path, roots) as source:
-        kind = kind_of(source.file)
-        if kind is Kind.DICOM:
-            return read_dicom(source, frame, manual)
-        if isinstance(kind, Kind):
-            return read_raster(source, kind, frame, manual)
-        raise NotAnImage(f"it looks like {kind.reason}")
+        file_format = format_of(source.file)
+        if isinstance(file_format, FileFormat):
+            return file_format.reader().read_scan(source, file_format, frame, manual)
+        raise NotAnImage(f"it looks like {file_format.reason}")

@@ -28,7 +28,7 @@ from worker.errors import (
 from worker.reading import codestreams
 from worker.reading.dicom_structure import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from worker.reading.library_errors import refusing_damage
-from worker.reading.pixel_module import Decoded, Form, Words
+from worker.reading.pixel_module import Decoded, PixelLayout, Words
 
 _JPEG_BASELINE, _JPEG_EXTENDED = "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"
 _JPEG_LOSSLESS, _JPEG_LOSSLESS_SV1 = "1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"
@@ -48,7 +48,7 @@ class Codec:
     """
 
     name: str
-    decode: Callable[[bytes, Form, str], Decoded] | None = None
+    decode: Callable[[bytes, PixelLayout, str], Decoded] | None = None
     module: str | None = None
 
 
@@ -62,75 +62,79 @@ def codec_for(transfer_syntax: str) -> Codec:
     return codec
 
 
-def _jpeg(data: bytes, form: Form, _: str) -> Decoded:
+def _jpeg(data: bytes, layout: PixelLayout, _: str) -> Decoded:
     """8-bit JPEG; of a colour image only the luma is decoded, as the stream holds it."""
     stream = codestreams.jpeg(data)
-    form.check_size(stream)
+    layout.check_size(stream)
     if stream.precision != 8:
         raise UnsupportedPixels(f"a JPEG image of {stream.precision} bits")
     image = _open(data, "JPEG")
-    is_ybr = form.is_ybr if stream.is_ybr is None else stream.is_ybr
+    is_ybr = layout.is_ybr if stream.is_ybr is None else stream.is_ybr
     with refusing_damage("its JPEG data"):
-        if form.samples == 1:
-            return Decoded(_array(image, form, 1), bits=8)
+        if layout.samples_per_pixel == 1:
+            return Decoded(_array(image, layout, 1), bits=8)
         if is_ybr or stream.is_ybr is not None:
             image.draft("L", None)
-            return Decoded(_array(image.convert("L"), form, 1), bits=8, is_luma=True)
+            return Decoded(_array(image.convert("L"), layout, 1), bits=8, is_luma=True)
         # No marker tells the colours, so libjpeg takes them for YCbCr and hands them through.
         image.draft("YCbCr", None)
-        return Decoded(_array(image, form, 3), bits=8)
+        return Decoded(_array(image, layout, 3), bits=8)
 
 
-def _jpeg_2000(data: bytes, form: Form, _: str) -> Decoded:
+def _jpeg_2000(data: bytes, layout: PixelLayout, _: str) -> Decoded:
     stream = codestreams.jpeg2000(data)
-    form.check_size(stream)
+    layout.check_size(stream)
     depth = 8 if stream.precision <= 8 else 16
-    if stream.precision > (16 if form.samples == 1 else 8):
+    if stream.precision > (16 if layout.samples_per_pixel == 1 else 8):
         raise UnsupportedPixels(f"a JPEG 2000 image of {stream.precision} bits")
     image = _open(data, "JPEG2000")
     with refusing_damage("its JPEG 2000 data"):
-        words = _array(image, form, form.samples)
+        words = _array(image, layout, layout.samples_per_pixel)
     # Pillow moves fewer bits to the top, and signed values up by half their range.
     words = words >> words.dtype.type(depth - stream.precision)
     if stream.is_signed:
         # Negative values wrap round to the words that an uncompressed file would hold.
         words = words.astype(np.uint16) - np.uint16(1 << (stream.precision - 1))
-    return Decoded(words, form.stored, is_rgb=form.photometric in ("YBR_RCT", "YBR_ICT"))
+    return Decoded(
+        words,
+        layout.bits_stored,
+        is_rgb=layout.photometric_interpretation in ("YBR_RCT", "YBR_ICT"),
+    )
 
 
-def _jpeg_ls(data: bytes, form: Form, _: str) -> Decoded:
-    form.check_size(codestreams.jpeg(data))
+def _jpeg_ls(data: bytes, layout: PixelLayout, _: str) -> Decoded:
+    layout.check_size(codestreams.jpeg(data))
     if _END_OF_IMAGE not in data:
         # CharLS would search it behind the end of the data, for ten seconds.
         raise FileDamaged("its JPEG-LS data")
     with refusing_damage("its JPEG-LS data"):
         raw, info = jpeg_ls.decode_pixel_data(data)
-        planar = info["components"] > 1 and info["interleave_mode"] == 0
+        is_by_plane = info["components"] > 1 and info["interleave_mode"] == 0
         depth = 8 if info["bits_per_sample"] <= 8 else 16
-    return Decoded(form.shaped(bytes(raw), depth, planar=planar), form.stored)
+    return Decoded(layout.shaped(bytes(raw), depth, by_plane=is_by_plane), layout.bits_stored)
 
 
-def _run_lengths(data: bytes, form: Form, _: str) -> Decoded:
+def _run_lengths(data: bytes, layout: PixelLayout, _: str) -> Decoded:
     segments = codestreams.rle_segments(data)
-    if segments != form.samples * form.allocated // 8:
+    if segments != layout.samples_per_pixel * layout.bits_allocated // 8:
         raise SizeConflict(f"{segments} RLE segments")
     with refusing_damage("its RLE data"):
         raw = decode_pixel_data(
             data,
             version=2,
-            rows=form.rows,
-            columns=form.columns,
-            bits_allocated=form.allocated,
+            rows=layout.rows,
+            columns=layout.columns,
+            bits_allocated=layout.bits_allocated,
         )
-    words = form.shaped(bytes(raw), form.allocated, planar=True)
-    return Decoded(form.aligned(words), form.stored)
+    words = layout.shaped(bytes(raw), layout.bits_allocated, by_plane=True)
+    return Decoded(layout.aligned(words), layout.bits_stored)
 
 
-def _jpeg_lossless(data: bytes, form: Form, transfer_syntax: str) -> Decoded:
+def _jpeg_lossless(data: bytes, layout: PixelLayout, transfer_syntax: str) -> Decoded:
     import gdcm  # an extra
 
     stream = codestreams.jpeg(data)
-    form.check_size(stream)
+    layout.check_size(stream)
     depth = 8 if stream.precision <= 8 else 16
     fragment = gdcm.Fragment()
     fragment.SetByteStringValue(data)
@@ -140,19 +144,19 @@ def _jpeg_lossless(data: bytes, form: Form, transfer_syntax: str) -> Decoded:
     element.SetValue(fragments.__ref__())
     image = gdcm.Image()
     image.SetNumberOfDimensions(2)
-    image.SetDimensions((form.columns, form.rows, 1))
+    image.SetDimensions((layout.columns, layout.rows, 1))
     image.SetDataElement(element)
-    colours = gdcm.PhotometricInterpretation.GetPIType(form.photometric)
+    colours = gdcm.PhotometricInterpretation.GetPIType(layout.photometric_interpretation)
     image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(colours))
     syntax = gdcm.TransferSyntax.GetTSType(transfer_syntax)
     image.SetTransferSyntax(gdcm.TransferSyntax(syntax))
     image.SetPixelFormat(
-        gdcm.PixelFormat(form.samples, depth, stream.precision, stream.precision - 1, 0)
+        gdcm.PixelFormat(layout.samples_per_pixel, depth, stream.precision, stream.precision - 1, 0)
     )
     with refusing_damage("its JPEG data"):
         # GDCM's wrapper gives bytes as text, and nothing where it failed.
         raw = image.GetBuffer().encode("utf-8", "surrogateescape")
-    return Decoded(form.shaped(raw, depth, planar=False), form.stored)
+    return Decoded(layout.shaped(raw, depth, by_plane=False), layout.bits_stored)
 
 
 def _open(data: bytes, kind: str) -> Image.Image:
@@ -160,9 +164,11 @@ def _open(data: bytes, kind: str) -> Image.Image:
         return Image.open(io.BytesIO(data), formats=(kind,))
 
 
-def _array(image: Image.Image, form: Form, samples: int) -> Words:
+def _array(image: Image.Image, layout: PixelLayout, samples: int) -> Words:
     values: NDArray[Any] = np.asarray(image)
-    shape = (form.rows, form.columns) if samples == 1 else (form.rows, form.columns, samples)
+    shape = (
+        (layout.rows, layout.columns) if samples == 1 else (layout.rows, layout.columns, samples)
+    )
     if values.dtype not in (np.uint8, np.uint16) or values.shape != shape:
         raise UnsupportedPixels(f"a compressed image of kind {image.mode}")
     return values

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import zlib
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import get_frame
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag, Tag
+from pydicom.uid import UID
 
 from hcmodel.geometry import Spacing
 from worker.errors import (
@@ -25,10 +26,10 @@ from worker.errors import (
 )
 from worker.reading import dicom_structure, grey, palette, pixel_module, spacing, tags
 from worker.reading.codecs import Codec, codec_for
-from worker.reading.formats import dicom_object
+from worker.reading.formats import FileFormat, dicom_object
 from worker.reading.library_errors import refusing_damage
 from worker.reading.limits import MAX_INFLATED_BYTES
-from worker.reading.pixel_module import Decoded, Form, Words
+from worker.reading.pixel_module import Decoded, PixelLayout, Words
 from worker.reading.source import Source
 from worker.scan import Region, Scan
 
@@ -58,22 +59,22 @@ class DicomImage:
     pixels: dicom_structure.Element
     transfer_syntax: str
     sop_class: str
-    form: Form
+    layout: PixelLayout
     codec: Codec
 
     def check_frame(self, frame: int) -> None:
-        """Refuses a frame that the tags do not announce."""
-        if not 0 <= frame < self.form.frames:
-            raise NoSuchFrame(f"frame {frame} of {self.form.frames}")
+        """Raise ``NoSuchFrame`` for a frame that the tags do not announce."""
+        if not 0 <= frame < self.layout.frames:
+            raise NoSuchFrame(f"frame {frame} of {self.layout.frames}")
 
     def regions(self, manual: Spacing | None) -> tuple[Region, ...]:
         """Phase one of the spacing rule."""
-        shape = (self.form.rows, self.form.columns)
+        shape = (self.layout.rows, self.layout.columns)
         return spacing.candidate_regions(self.header, self.sop_class, shape, manual)
 
 
 def open_image(source: Source) -> DicomImage:
-    """Everything before the pixels: what can be refused is refused here."""
+    """Read everything before the pixels; what can be refused by a ``ScanRejected`` is, here."""
     meta = dicom_structure.read_meta(source.file, source.size_bytes)
     other = dicom_object(meta.sop_class)
     if other is not None:
@@ -95,12 +96,21 @@ def open_image(source: Source) -> DicomImage:
     if pixels.tag != dicom_structure.PIXEL_DATA:
         raise UnsupportedPixels("floating point")
     return DicomImage(
-        header, file, pixels, meta.transfer_syntax, sop_class, pixel_module.read_form(header), codec
+        header,
+        file,
+        pixels,
+        meta.transfer_syntax,
+        sop_class,
+        pixel_module.read_layout(header),
+        codec,
     )
 
 
-def read_dicom(source: Source, frame: int, manual: Spacing | None) -> Scan:
-    """One frame of a DICOM file."""
+def read_scan(source: Source, _: FileFormat, frame: int, manual: Spacing | None) -> Scan:
+    """One frame of a DICOM file.
+
+    Raises a ``ScanRejected`` by name, and before decoding wherever the header already tells.
+    """
     image = open_image(source)
     image.check_frame(frame)
     regions = image.regions(manual)
@@ -109,13 +119,33 @@ def read_dicom(source: Source, frame: int, manual: Spacing | None) -> Scan:
         pixels=np.ascontiguousarray(_grey(image, decoded)),
         regions=regions,
         frame=frame,
-        frames=image.form.frames,
+        frames=image.layout.frames,
         decoder=image.codec.name,
         sha256=source.sha256(),
         sop_instance_uid=tags.uid(image.header, "SOPInstanceUID"),
         study_instance_uid=tags.uid(image.header, "StudyInstanceUID"),
         series_instance_uid=tags.uid(image.header, "SeriesInstanceUID"),
     )
+
+
+def describe(
+    source: Source, _: FileFormat, frame: int, manual: Spacing | None, read: dict[str, Any]
+) -> tuple[Region, ...]:
+    """Where a head may lie, by the header; rows, columns and the like go into ``read``.
+
+    Raises a ``ScanRejected`` by name.
+    """
+    image = open_image(source)
+    read.update(
+        rows=image.layout.rows,
+        columns=image.layout.columns,
+        frames=image.layout.frames,
+        decoder=image.codec.name,
+        transfer_syntax=UID(image.transfer_syntax).name,
+        photometric=image.layout.photometric_interpretation,
+    )
+    image.check_frame(frame)
+    return image.regions(manual)
 
 
 def _dataset(source: Source, meta: dicom_structure.Meta) -> tuple[BinaryIO, int, int]:
@@ -150,12 +180,12 @@ def _decode(image: DicomImage, frame: int) -> Decoded:
     if image.codec.decode is None:
         return _native(image, frame)
     data = _encapsulated(image, frame)
-    return image.codec.decode(data, image.form, image.transfer_syntax)
+    return image.codec.decode(data, image.layout, image.transfer_syntax)
 
 
 def _native(image: DicomImage, frame: int) -> Decoded:
     """Reads just this frame's bytes."""
-    layout, pixels = image.form, image.pixels
+    layout, pixels = image.layout, image.pixels
     size_bytes = layout.frame_bytes
     start = frame * size_bytes
     if pixels.length is None or start + size_bytes > pixels.length:
@@ -170,19 +200,19 @@ def _native(image: DicomImage, frame: int) -> Decoded:
     ):
         raw = np.frombuffer(raw, ">u2").astype("<u2").tobytes()
     raw = raw[start - first :][:size_bytes]
-    if layout.photometric == "YBR_FULL_422":
+    if layout.photometric_interpretation == "YBR_FULL_422":
         return _subsampled(raw, layout)
-    words = layout.shaped(raw, layout.allocated, planar=layout.planar)
-    return Decoded(layout.aligned(words), layout.stored)
+    words = layout.shaped(raw, layout.bits_allocated, by_plane=layout.planar_configuration == 1)
+    return Decoded(layout.aligned(words), layout.bits_stored)
 
 
-def _word_vr(layout: Form) -> str:
-    return "OW" if layout.allocated == 16 else "OB"
+def _word_vr(layout: PixelLayout) -> str:
+    return "OW" if layout.bits_allocated == 16 else "OB"
 
 
-def _subsampled(raw: bytes, layout: Form) -> Decoded:
+def _subsampled(raw: bytes, layout: PixelLayout) -> Decoded:
     """Two luma samples, then their common colours (PS3.3 C.7.6.3.1.2)."""
-    if layout.columns % 2 or layout.allocated != 8:
+    if layout.columns % 2 or layout.bits_allocated != 8:
         raise UnsupportedPixels("YBR_FULL_422 of this size or depth")
     luma = np.frombuffer(raw, np.uint8).reshape(-1, 4)[:, :2]
     return Decoded(luma.reshape(layout.rows, layout.columns), bits=8, is_luma=True)
@@ -199,7 +229,7 @@ def _encapsulated(image: DicomImage, frame: int) -> bytes:
         return get_frame(
             image.file,
             frame,
-            number_of_frames=image.form.frames,
+            number_of_frames=image.layout.frames,
             extended_offsets=tables if all(tables) else None,
         )
 
@@ -208,7 +238,7 @@ def _grey(image: DicomImage, decoded: Decoded) -> NDArray[np.uint8]:
     words, bits = decoded.words, decoded.bits
     if decoded.is_luma:
         return _to_bytes(words, bits)
-    if words.ndim == 3 and image.form.is_ybr and not decoded.is_rgb:
+    if words.ndim == 3 and image.layout.is_ybr and not decoded.is_rgb:
         return _to_bytes(words[..., 0], bits)
     if words.ndim == 3:
         return grey.luma(_to_bytes(words, bits))
@@ -218,9 +248,9 @@ def _grey(image: DicomImage, decoded: Decoded) -> NDArray[np.uint8]:
 def _one_sample(image: DicomImage, words: Words, bits: int) -> NDArray[np.uint8]:
     """Looks each word up in a table of all values that it can have."""
     words = words.astype(np.uint16)
-    signed = image.form.signed
+    signed = image.layout.is_signed
     sign, highest = 1 << (bits - 1), (1 << bits) - 1
-    if image.form.photometric == "PALETTE COLOR":
+    if image.layout.photometric_interpretation == "PALETTE COLOR":
         table = palette.read_palette(
             image.header,
             big_endian=image.transfer_syntax == dicom_structure.EXPLICIT_BIG,
@@ -228,7 +258,7 @@ def _one_sample(image: DicomImage, words: Words, bits: int) -> NDArray[np.uint8]
         )
         values = words.astype(np.int32)
         return table.apply((values ^ sign) - sign if signed else values)
-    display = grey.read_display(image.header, image.form.photometric)
+    display = grey.read_display(image.header, image.layout.photometric_interpretation)
     lowest = -sign if signed else 0
     levels = display.levels(lowest, lowest + highest)
     # Flipping the sign bit puts two's complement in order, the lowest value at 0.

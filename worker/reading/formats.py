@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum
+from importlib import import_module
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
 from worker.errors import FileEmpty, HcBatchError, ScanRejected
 from worker.reading.dicom_structure import read_meta
 from worker.reading.source import Source, open_source
 
-
-class Kind(StrEnum):
-    """Formats that can be measured."""
-
-    DICOM = "dicom"
-    PNG = "png"
-    JPEG = "jpeg"
-    TIFF = "tiff"
+if TYPE_CHECKING:
+    from hcmodel.spacing import Spacing
+    from worker.scan import Region, Scan
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,23 +28,67 @@ class Skip:
     reason: str
 
 
-_EXTENSIONS = {
-    ".dcm": Kind.DICOM,
-    ".dicom": Kind.DICOM,
-    ".ima": Kind.DICOM,
-    ".png": Kind.PNG,
-    ".jpg": Kind.JPEG,
-    ".jpeg": Kind.JPEG,
-    ".tif": Kind.TIFF,
-    ".tiff": Kind.TIFF,
-}
+class FileFormat(Enum):
+    """The formats that can be measured: this is the one list of them.
 
-_IMAGE_MAGIC = (
-    (b"\x89PNG\r\n\x1a\n", Kind.PNG),
-    (b"\xff\xd8\xff", Kind.JPEG),
-    (b"II*\0", Kind.TIFF),
-    (b"MM\0*", Kind.TIFF),
-)
+    Each has its name, the suffixes that claim it, the signature with which its files begin, and
+    the module of this room that reads it.
+    """
+
+    DICOM = ("dicom", (".dcm", ".dicom", ".ima"), rb".{128}DICM", "dicom")
+    PNG = ("png", (".png",), rb"\x89PNG\r\n\x1a\n", "raster")
+    JPEG = ("jpeg", (".jpg", ".jpeg"), rb"\xff\xd8\xff", "raster")
+    TIFF = ("tiff", (".tif", ".tiff"), rb"II\*\0|MM\0\*", "raster")
+
+    suffixes: tuple[str, ...]
+    _signature: re.Pattern[bytes]
+    _module: str
+
+    def __new__(
+        cls, name: str, suffixes: tuple[str, ...], signature: bytes, module: str
+    ) -> FileFormat:
+        """A member whose value is its name, so that ``FileFormat("png")`` finds it."""
+        member = object.__new__(cls)
+        member._value_ = name
+        member.suffixes = suffixes
+        member._signature = re.compile(signature, re.DOTALL)
+        member._module = module
+        return member
+
+    def begins(self, head: bytes) -> bool:
+        """Whether ``head``, a file's first bytes, bears the signature."""
+        return self._signature.match(head) is not None
+
+    def reader(self) -> Reader:
+        """The module that reads files of this format.
+
+        Imported when it is needed: pydicom takes longer to import than ``hc-batch submit`` may
+        take to answer.
+        """
+        return cast(Reader, import_module(f"worker.reading.{self._module}"))
+
+
+class Reader(Protocol):
+    """What a module offers that reads one or more formats."""
+
+    def read_scan(
+        self, source: Source, file_format: FileFormat, frame: int, manual: Spacing | None
+    ) -> Scan:
+        """One frame, decoded; raises a ``ScanRejected`` by name."""
+
+    def describe(
+        self,
+        source: Source,
+        file_format: FileFormat,
+        frame: int,
+        manual: Spacing | None,
+        read: dict[str, Any],
+    ) -> tuple[Region, ...]:
+        """The regions where a head may lie, by the header alone.
+
+        What is known on the way goes into ``read``, also where a ``ScanRejected`` is raised.
+        """
+
 
 _VIDEO = Skip("video", "a video file; export single frames or a DICOM cine loop")
 _PICTURE = Skip("image-format", "an image format that is not read; export PNG, TIFF or DICOM")
@@ -81,19 +122,19 @@ _DICOM_OBJECTS = (
 _HEAD_BYTES = 512
 
 
-def classify(path: Path) -> Kind | Skip:
-    """Tells the kind of a file in a folder, from its first bytes and the DICOM file meta.
+def classify(path: Path) -> FileFormat | Skip:
+    """The format of a file in a folder, or why it is skipped: by its first bytes and file meta.
 
     A name that claims an image counts where the content does not tell: such a file gets a row and
     is refused there by name. Never opens what is not a regular file, and never raises.
     """
-    claimed = _EXTENSIONS.get(path.suffix.lower())
+    claimed = claimed_format(path)
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             return Skip("not-a-file", "a pipe, a device or the like")
         with open_source(path) as source:
-            found = kind_of(source.file)
-            if found is Kind.DICOM:
+            found = format_of(source.file)
+            if found is FileFormat.DICOM:
                 return _dicom_kind(source)
     except FileEmpty:
         found = Skip("empty", "an empty file")
@@ -101,19 +142,23 @@ def classify(path: Path) -> Kind | Skip:
         found = Skip(error.code, "a file that cannot be opened")
     except OSError:
         return claimed or Skip("file-missing", "a file that is not there, or a broken link")
-    return found if isinstance(found, Kind) else claimed or found
+    return found if isinstance(found, FileFormat) else claimed or found
 
 
-def kind_of(file: BinaryIO) -> Kind | Skip:
-    """The format of an open file, whatever its name."""
+def claimed_format(path: Path) -> FileFormat | None:
+    """The format that the file's name claims; ``None`` where it claims none."""
+    suffix = path.suffix.lower()
+    return next((known for known in FileFormat if suffix in known.suffixes), None)
+
+
+def format_of(file: BinaryIO) -> FileFormat | Skip:
+    """The format of an open file by its content alone, or what else it looks like."""
     file.seek(0)
     head = file.read(_HEAD_BYTES)
     file.seek(0)
-    if head[128:132] == b"DICM":
-        return Kind.DICOM
-    for magic, kind in _IMAGE_MAGIC:
-        if head.startswith(magic):
-            return kind
+    for file_format in FileFormat:
+        if file_format.begins(head):
+            return file_format
     if head.startswith(b"RIFF"):
         return _RIFF.get(head[8:12], _UNKNOWN)
     if head[4:8] == b"ftyp":
@@ -134,12 +179,12 @@ def dicom_object(sop_class: str) -> Skip | None:
     return None
 
 
-def _dicom_kind(source: Source) -> Kind | Skip:
+def _dicom_kind(source: Source) -> FileFormat | Skip:
     try:
         meta = read_meta(source.file, source.size_bytes)
     except ScanRejected:
-        return Kind.DICOM  # damaged, which reading will say
-    return dicom_object(meta.sop_class) or Kind.DICOM
+        return FileFormat.DICOM  # damaged, which reading will say
+    return dicom_object(meta.sop_class) or FileFormat.DICOM
 
 
 def _is_text(head: bytes) -> bool:

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from worker.errors import HcBatchError
 from worker.reading.dicom_structure import DEFLATED, NUMBER_OF_FRAMES, read_meta, value_text, walk
-from worker.reading.formats import Kind, kind_of
+from worker.reading.formats import FileFormat, format_of
 from worker.reading.limits import MAX_FRAMES
 from worker.reading.source import Source, open_source
 from worker.reading.tiff import pages
@@ -63,10 +63,10 @@ def frame_indices(path: Path, policy: FramePolicy) -> list[int]:
 
 
 def _frames(source: Source) -> int:
-    match kind_of(source.file):
-        case Kind.DICOM:
+    match format_of(source.file):
+        case FileFormat.DICOM:
             frames = _dicom_frames(source.file, source.size_bytes)
-        case Kind.TIFF:
+        case FileFormat.TIFF:
             frames = len(pages(source.file, source.size_bytes))
         case _:
             frames = 1

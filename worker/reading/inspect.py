@@ -6,14 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydicom.uid import UID
-
 from hcmodel.geometry import Spacing
 from worker.errors import NotAnImage, ScanRejected, SpacingConflict, SpacingUnknown
-from worker.reading.dicom import open_image
-from worker.reading.formats import Kind, kind_of
+from worker.reading.formats import FileFormat, format_of
 from worker.reading.library_errors import silence
-from worker.reading.raster import DECODER, open_page, page_region
 from worker.reading.source import Source, open_source
 from worker.scan import SPACING_MANUAL, SPACING_PIXEL_SPACING, SPACING_US_REGION, Region
 
@@ -47,25 +43,11 @@ def _read_header(
     source: Source, frame: int, manual: Spacing | None, read: Row
 ) -> tuple[Region, ...]:
     """The candidates; what is known on the way goes into ``read``, also where a rule refuses."""
-    kind = kind_of(source.file)
-    if not isinstance(kind, Kind):
-        raise NotAnImage(f"it looks like {kind.reason}")
-    read.update(kind=kind.value, frame=frame)
-    if kind is not Kind.DICOM:
-        page, frames = open_page(source, kind, frame)
-        read.update(rows=page.rows, columns=page.columns, frames=frames, decoder=DECODER)
-        return (page_region((page.rows, page.columns), manual),)
-    image = open_image(source)
-    read.update(
-        rows=image.form.rows,
-        columns=image.form.columns,
-        frames=image.form.frames,
-        decoder=image.codec.name,
-        transfer_syntax=UID(image.transfer_syntax).name,
-        photometric=image.form.photometric,
-    )
-    image.check_frame(frame)
-    return image.regions(manual)
+    file_format = format_of(source.file)
+    if not isinstance(file_format, FileFormat):
+        raise NotAnImage(f"it looks like {file_format.reason}")
+    read.update(kind=file_format.value, frame=frame)
+    return file_format.reader().describe(source, file_format, frame, manual, read)
 
 
 def _candidate(region: Region) -> Row:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import struct
-from typing import BinaryIO
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from hcmodel.geometry import Spacing
 from worker.errors import FileDamaged, NoSuchFrame, TooLarge, UnsupportedPixels
 from worker.reading import codestreams, tiff
-from worker.reading.formats import Kind
+from worker.reading.formats import FileFormat
 from worker.reading.grey import luma
 from worker.reading.library_errors import refusing_damage
 from worker.reading.limits import MAX_PIXELS, MAX_SIDE_PX
@@ -22,26 +24,28 @@ from worker.scan import SPACING_MANUAL, Region, Scan
 
 DECODER = "pillow"
 
-_FORMATS = {Kind.PNG: "PNG", Kind.JPEG: "JPEG", Kind.TIFF: "TIFF"}
 # A JPEG's size may stand behind a preview of up to 64 KiB per marker, and metadata.
 _JPEG_HEAD_BYTES = 4 * 1024**2
 
 
-def read_raster(source: Source, kind: Kind, frame: int, manual: Spacing | None) -> Scan:
-    """One page of a raster image, turned as its EXIF orientation tells."""
-    page, frames = open_page(source, kind, frame)
-    image = _open(source.file, kind)
-    with refusing_damage(f"its {_FORMATS[kind]} data"):
-        if kind is Kind.TIFF:
+def read_scan(source: Source, file_format: FileFormat, frame: int, manual: Spacing | None) -> Scan:
+    """One page of a raster image, turned as its EXIF orientation tells.
+
+    Raises a ``ScanRejected`` by name, and before decoding wherever the header already tells.
+    """
+    raster = _RASTERS[file_format]
+    page, frames = _open_page(source, raster, frame)
+    image = _open(source.file, raster)
+    with refusing_damage(f"its {raster.name} data"):
+        if frame > 0:
             image.seek(frame)
-        elif kind is Kind.JPEG:
-            image.draft("L", None)
+        image.draft("L", None)  # a JPEG's luma without its colours; others pass over it
         image.load()
         upright = ImageOps.exif_transpose(image)
     pixels = _grey(upright, page)
     return Scan(
         pixels=np.ascontiguousarray(pixels),
-        regions=(page_region((pixels.shape[0], pixels.shape[1]), manual),),
+        regions=(_page_region(pixels.shape[0], pixels.shape[1], manual),),
         frame=frame,
         frames=frames,
         decoder=DECODER,
@@ -49,9 +53,22 @@ def read_raster(source: Source, kind: Kind, frame: int, manual: Spacing | None) 
     )
 
 
-def open_page(source: Source, kind: Kind, frame: int) -> tuple[tiff.Page, int]:
+def describe(
+    source: Source,
+    file_format: FileFormat,
+    frame: int,
+    manual: Spacing | None,
+    read: dict[str, Any],
+) -> tuple[Region, ...]:
+    """The one region of a page, by its header; rows, columns and the like go into ``read``."""
+    page, frames = _open_page(source, _RASTERS[file_format], frame)
+    read.update(rows=page.rows, columns=page.columns, frames=frames, decoder=DECODER)
+    return (_page_region(page.rows, page.columns, manual),)
+
+
+def _open_page(source: Source, raster: _Raster, frame: int) -> tuple[tiff.Page, int]:
     """The page, by its header alone, and how many there are."""
-    pages = _pages(source, kind)
+    pages = raster.pages(source)
     if not 0 <= frame < len(pages):
         raise NoSuchFrame(f"page {frame} of {len(pages)}")
     page = pages[frame]
@@ -60,39 +77,53 @@ def open_page(source: Source, kind: Kind, frame: int) -> tuple[tiff.Page, int]:
     return page, len(pages)
 
 
-def page_region(shape: tuple[int, int], manual: Spacing | None) -> Region:
+def _page_region(rows: int, columns: int, manual: Spacing | None) -> Region:
     """The whole page; its scale is a person's or none."""
-    return whole_raster(shape, manual, SPACING_MANUAL if manual else None)
+    return whole_raster((rows, columns), manual, SPACING_MANUAL if manual else None)
 
 
-def _pages(source: Source, kind: Kind) -> list[tiff.Page]:
-    """Sizes by the file's own header, before a decoder allocates for them."""
-    if kind is Kind.TIFF:
-        return tiff.pages(source.file, source.size_bytes)
-    if kind is Kind.PNG:
-        return [_png_size(source.file)]
+def _png_pages(source: Source) -> list[tiff.Page]:
+    source.file.seek(8)
+    head = source.file.read(18)
+    if len(head) < 18 or head[4:8] != b"IHDR":
+        raise FileDamaged("its PNG header")
+    columns, rows, bits, _ = struct.unpack(">LLBB", head[8:])
+    return [tiff.Page(rows, columns, bits, 1, None)]
+
+
+def _jpeg_pages(source: Source) -> list[tiff.Page]:
     source.file.seek(0)
     stream = codestreams.jpeg(source.file.read(_JPEG_HEAD_BYTES))
     return [tiff.Page(stream.rows, stream.columns, stream.precision, stream.samples, None)]
 
 
-def _png_size(file: BinaryIO) -> tiff.Page:
-    file.seek(8)
-    head = file.read(18)
-    if len(head) < 18 or head[4:8] != b"IHDR":
-        raise FileDamaged("its PNG header")
-    columns, rows, bits, _ = struct.unpack(">LLBB", head[8:])
-    return tiff.Page(rows, columns, bits, 1, None)
+def _tiff_pages(source: Source) -> list[tiff.Page]:
+    return tiff.pages(source.file, source.size_bytes)
 
 
-def _open(file: BinaryIO, kind: Kind) -> Image.Image:
+@dataclass(frozen=True, slots=True)
+class _Raster:
+    """How Pillow calls a format, and its pages by its own header, before Pillow allocates."""
+
+    name: str
+    pages: Callable[[Source], list[tiff.Page]]
+
+
+_RASTERS = {
+    FileFormat.PNG: _Raster("PNG", _png_pages),
+    FileFormat.JPEG: _Raster("JPEG", _jpeg_pages),
+    FileFormat.TIFF: _Raster("TIFF", _tiff_pages),
+}
+
+
+def _open(file: BinaryIO, raster: _Raster) -> Image.Image:
     file.seek(0)
-    with refusing_damage(f"its {_FORMATS[kind]} header"):
+    with refusing_damage(f"its {raster.name} header"):
         try:
-            return Image.open(file, formats=(_FORMATS[kind],))
+            return Image.open(file, formats=(raster.name,))
         except UnidentifiedImageError:
             # Of TIFF there are more kinds than Pillow knows, and its directories were sound.
-            if kind is Kind.TIFF:
+            if raster.name == "TIFF":
                 raise UnsupportedPixels("a kind of TIFF") from None
             raise
 

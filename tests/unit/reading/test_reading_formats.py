@@ -18,7 +18,7 @@ from pydicom.uid import (
 )
 
 from worker import errors
-from worker.reading import Kind, Skip, classify, read
+from worker.reading import FileFormat, Skip, classify, read
 
 SR = "1.2.840.10008.5.1.4.1.1.88.33"
 
@@ -51,14 +51,14 @@ def test_dicom_image_is_told_by_content(image, save, name, sop_class):
     ds = image()
     if sop_class:
         ds.SOPClassUID = sop_class
-    assert classify(save(ds, name)) is Kind.DICOM
+    assert classify(save(ds, name)) is FileFormat.DICOM
 
 
 @pytest.mark.parametrize(("form", "kind"), [("PNG", "png"), ("JPEG", "jpeg"), ("TIFF", "tiff")])
 @pytest.mark.parametrize("name", ["no_extension", "wrong.dcm", "wrong.txt"])
 def test_raster_is_told_by_content(tmp_path, form, kind, name):
     Image.new("L", (8, 8)).save(tmp_path / name, form)
-    assert classify(tmp_path / name) is Kind(kind)
+    assert classify(tmp_path / name) is FileFormat(kind)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_other_content_is_skipped_unless_its_name_claims_an_image(tmp_path, cont
         "a.tif": "tiff",
     }.items():
         (tmp_path / name).write_bytes(content)
-        assert classify(tmp_path / name) is Kind(kind)
+        assert classify(tmp_path / name) is FileFormat(kind)
         with pytest.raises(errors.FileEmpty if not content else errors.NotAnImage):
             read(tmp_path / name)
 
@@ -117,14 +117,14 @@ def test_broken_link_and_missing_file(tmp_path):
     assert classify(link) == Skip("file-missing", "a file that is not there, or a broken link")
     named = tmp_path / "link.dcm"
     named.symlink_to(tmp_path / "nowhere")
-    assert classify(named) is Kind.DICOM
+    assert classify(named) is FileFormat.DICOM
     with pytest.raises(errors.FileMissing):
         read(named)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
 def test_unreadable_file(tmp_path):
-    for name, expected in {"secret.dcm": Kind.DICOM, "secret": Skip}.items():
+    for name, expected in {"secret.dcm": FileFormat.DICOM, "secret": Skip}.items():
         (tmp_path / name).write_bytes(b"x")
         (tmp_path / name).chmod(0)
         found = classify(tmp_path / name)
@@ -136,6 +136,6 @@ def test_unreadable_file(tmp_path):
 def test_damaged_file_meta_is_an_image_to_refuse(tmp_path):
     path = tmp_path / "IMG1"
     path.write_bytes(b"\0" * 128 + b"DICM" + b"\x02\x00\x02\x00UI\xff\xff")
-    assert classify(path) is Kind.DICOM
+    assert classify(path) is FileFormat.DICOM
     with pytest.raises(errors.FileDamaged):
         read(path)
