@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from cli.console import out, words
+from cli.console import stderr, stdout
 from worker.bench.decoding import bench_reading
 
 
@@ -36,15 +36,15 @@ def _measure(images: int) -> None:
     # Loads the network: only this command pays for it.
     from worker.bench.throughput import bench
 
-    words.print(f"{images} phantoms; takes a minute or two")
+    stderr.print(f"{images} phantoms; takes a minute or two")
     with tempfile.TemporaryDirectory(prefix="hc-bench-") as folder:
         speeds = []
         for speed in bench(Path(folder), images):
             speeds.append(speed)
-            out.print(f"{speed.what:22} {speed.images_per_s:8.1f} images/s  {speed.note}")
+            stdout.print(f"{speed.what:22} {speed.images_per_s:8.1f} images/s  {speed.note}")
     slowest = speeds[-1].images_per_s
     for speed in speeds[:-1]:
-        out.print(f"{speed.what:22} {speed.images_per_s / slowest:8.1f} x the notebook's way")
+        stdout.print(f"{speed.what:22} {speed.images_per_s / slowest:8.1f} x the notebook's way")
 
 
 @command.command()
@@ -76,7 +76,7 @@ def reading(paths: tuple[Path, ...]) -> None:
             f"{speed.frame_ms:.1f}",
             f"{speed.peak_mb:.0f}",
         )
-    out.print(table)
+    stdout.print(table)
 
 
 @command.command()
@@ -104,7 +104,7 @@ def queue(files: int, images: int) -> None:
     # Loads the network: only this command pays for it.
     from worker.bench.queue import bench_queue
 
-    words.print(f"{files} files, {images} phantoms; takes some minutes")
+    stderr.print(f"{files} files, {images} phantoms; takes some minutes")
     with tempfile.TemporaryDirectory(prefix="hc-bench-") as folder:
         for figure in bench_queue(Path(folder), files, images):
-            out.print(f"{figure.what:36} {figure.value:8.1f} {figure.unit}")
+            stdout.print(f"{figure.what:36} {figure.value:8.1f} {figure.unit}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from cli.console import words
+from cli.console import stderr
 from worker.settings import Settings
 from worker.store.recovery import cancel
 from worker.store.session import open_database
@@ -18,4 +18,4 @@ def command(batch: str) -> None:
     Example: hc-batch cancel 20260131-081500-3fa9
     """
     with open_database(Settings.from_environment()) as database:
-        words.print(f"{cancel(database, batch)} scans of {batch} are cancelled")
+        stderr.print(f"{cancel(database, batch)} scans of {batch} are cancelled")

@@ -1,4 +1,4 @@
-"""Data on standard output, words on standard error; a progress bar where a person looks on."""
+"""Data on standard output, messages on standard error; a progress bar where a person looks on."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Item = TypeVar("Item")
 
 _FILE_WIDTH = 160  # where no terminal cuts lines
 
-out = Console(highlight=False, width=None if sys.stdout.isatty() else _FILE_WIDTH)
-words = Console(stderr=True, highlight=False, soft_wrap=True)
+stdout = Console(highlight=False, width=None if sys.stdout.isatty() else _FILE_WIDTH)
+stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def progress(items: Iterable[Item], total: int | None, label: str) -> Iterator[Item]:
     """The items, with a bar on standard error while a terminal is there."""
     yield from track(
-        items, label, total=total, console=words, transient=True, disable=not words.is_terminal
+        items, label, total=total, console=stderr, transient=True, disable=not stderr.is_terminal
     )

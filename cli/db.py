@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from cli.console import out
+from cli.console import stdout
 from worker.errors import SchemaOutdated
 from worker.settings import Settings
 from worker.store import schema
@@ -28,7 +28,7 @@ def upgrade() -> None:
     settings = Settings.from_environment()
     with translated():
         schema.upgrade(make_engine(settings.database_url))
-    out.print(f"{settings.database_name}: tables are at revision {schema.HEAD}")
+    stdout.print(f"{settings.database_name}: tables are at revision {schema.HEAD}")
 
 
 @command.command()
@@ -44,4 +44,4 @@ def check() -> None:
         differences = "; ".join(state.drift) or "no differences within the tables"
         found = state.revision or "no tables"
         raise SchemaOutdated(f"found {found}, need {state.head}; {differences}")
-    out.print(f"{settings.database_name}: ok, revision {state.revision}")
+    stdout.print(f"{settings.database_name}: ok, revision {state.revision}")

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from cli.console import out, words
+from cli.console import stderr, stdout
 from cli.follow import follow
 from cli.main import EXIT_NOT_FINISHED, EXIT_UNEXPECTED
 from cli.table import STYLES, counts_line, number
@@ -49,21 +49,21 @@ def command(folder: Path) -> None:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("HC_")}
     environment["HC_DATA_DIR"] = str(state)
     settings = Settings.from_environment(environment)
-    words.print(f"{len(samples)} samples written to {images}; starting a worker")
+    stderr.print(f"{len(samples)} samples written to {images}; starting a worker")
     with _worker(environment, state), open_database(settings) as database:
         options = Options(pixel_sizes=images / PIXEL_SIZES)
         submission = submit(settings, [images], options)
         done = follow(database, submission.batch, LIMIT_S)
         rows = {Path(row.source).name: row for row in select_rows(database, Filter())}
     if not done.finished:
-        words.print(f"not finished after {LIMIT_S:.0f} s; see {state / 'worker.log'}")
+        stderr.print(f"not finished after {LIMIT_S:.0f} s; see {state / 'worker.log'}")
         sys.exit(EXIT_NOT_FINISHED)
     as_expected = [_as_expected(sample, rows.get(sample.name)) for sample in samples]
-    out.print(_table(samples, rows))
-    words.print(f"{counts_line(done.counts, done.skipped)}; {NOTICE}")
-    words.print(f"all columns: HC_DATA_DIR={folder / 'state'} hc-batch results --format csv")
+    stdout.print(_table(samples, rows))
+    stderr.print(f"{counts_line(done.counts, done.skipped)}; {NOTICE}")
+    stderr.print(f"all columns: HC_DATA_DIR={folder / 'state'} hc-batch results --format csv")
     if not all(as_expected):
-        words.print("some samples did not come out as expected")
+        stderr.print("some samples did not come out as expected")
         sys.exit(EXIT_UNEXPECTED)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from cli.console import words
+from cli.console import stderr
 
 if TYPE_CHECKING:
     from worker.store.progress import Progress as BatchProgress
@@ -20,9 +20,9 @@ def bar() -> Progress:
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        console=words,
+        console=stderr,
         transient=True,
-        disable=not words.is_terminal,
+        disable=not stderr.is_terminal,
     )
 
 

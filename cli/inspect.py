@@ -11,7 +11,7 @@ from typing import Any
 import click
 from rich.table import Table
 
-from cli.console import out
+from cli.console import stdout
 from cli.main import EXIT_SOME_REFUSED
 from cli.options import input_options, paths_argument, read_options
 from hcmodel.geometry import Spacing
@@ -57,7 +57,7 @@ def command(paths: tuple[Path, ...], options: Options, format_name: str) -> None
     if format_name == "json":
         click.echo(json.dumps(rows, indent=1, ensure_ascii=False))
     else:
-        out.print(_table(rows))
+        stdout.print(_table(rows))
     if any(row.get("code") for row in rows):
         sys.exit(EXIT_SOME_REFUSED)
 

@@ -117,7 +117,7 @@ def _tell_unexpected(error: Exception) -> None:
         traceback.print_exception(error)
 
 
-def exit_of(progress: Progress) -> int:
+def exit_code_for(progress: Progress) -> int:
     """The exit code of a batch that was followed to its end, or given up."""
     if not progress.finished:
         return EXIT_NOT_FINISHED

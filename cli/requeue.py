@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from cli.console import words
+from cli.console import stderr
 from worker.result import Status
 from worker.settings import Settings
 from worker.store.recovery import REQUEUEABLE, requeue
@@ -44,5 +44,5 @@ def command(
     with open_database(settings) as database:
         wanted = [Status(status) for status in statuses] or REQUEUEABLE
         count = requeue(database, batch, wanted, code, older_than_s)
-        words.print(f"{count} scans are queued again")
+        stderr.print(f"{count} scans are queued again")
         publish_now(database, settings)

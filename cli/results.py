@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from cli.console import out, words
+from cli.console import stderr, stdout
 from cli.options import batch_option, format_option
 from cli.table import rows_table
 from worker.reports.tabular import NOTICE, write_rows
@@ -75,15 +75,15 @@ def command(
                 return
             with target.open("w", encoding="utf-8", newline="") as file:
                 count = write_rows(rows, format_name, file)
-            words.print(f"{count} rows in {target}")
+            stderr.print(f"{count} rows in {target}")
             return
         table = rows_table(rows)
     if target is None:
-        out.print(table)
+        stdout.print(table)
     else:
         with target.open("w", encoding="utf-8") as file:
-            type(out)(file=file, width=200).print(table)
-    words.print(f"{table.row_count} rows; {NOTICE}")
+            type(stdout)(file=file, width=200).print(table)
+    stderr.print(f"{table.row_count} rows; {NOTICE}")
 
 
 def _utc(moment: datetime | None) -> datetime | None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from cli.console import out, words
+from cli.console import stderr, stdout
 from cli.follow import bar
-from cli.main import EXIT_INTERRUPTED, exit_of
+from cli.main import EXIT_INTERRUPTED, exit_code_for
 from cli.options import input_options, paths_argument, read_options, thorough_option
 from cli.table import counts_line, rows_table
 from worker.intake.discover import Options
@@ -43,8 +43,8 @@ def command(paths: tuple[Path, ...], options: Options, thorough: bool) -> None:
         try:
             _measure(database, settings, batch)
         except KeyboardInterrupt:
-            words.print(f"\ninterrupted: {counts_line(counts(database, batch))}")
-            words.print("what was measured is kept; the same command again continues")
+            stderr.print(f"\ninterrupted: {counts_line(counts(database, batch))}")
+            stderr.print("what was measured is kept; the same command again continues")
             sys.exit(EXIT_INTERRUPTED)
         _report(database, batch)
 
@@ -63,9 +63,9 @@ def _measure(database: Database, settings: Settings, batch: str) -> None:
 def _report(database: Database, batch: str) -> None:
     limit = NEWEST if sys.stdout.isatty() else None
     rows = select_rows(database, Filter(batch=batch), limit=limit, newest_first=limit is not None)
-    out.print(rows_table(rows))
+    stdout.print(rows_table(rows))
     for file in skipped_files(database, batch):
-        words.print(f"skipped: {file.source} ({file.code}: {file.reason})", markup=False)
+        stderr.print(f"skipped: {file.source} ({file.code}: {file.reason})", markup=False)
     done = progress(database, batch)
-    words.print(f"batch {batch}: {counts_line(done.counts, done.skipped)}; {NOTICE}")
-    sys.exit(exit_of(done))
+    stderr.print(f"batch {batch}: {counts_line(done.counts, done.skipped)}; {NOTICE}")
+    sys.exit(exit_code_for(done))

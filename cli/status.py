@@ -8,9 +8,9 @@ from typing import NoReturn
 import click
 from rich.table import Table
 
-from cli.console import out, words
+from cli.console import stderr, stdout
 from cli.follow import follow
-from cli.main import EXIT_OK, exit_of
+from cli.main import EXIT_OK, exit_code_for
 from cli.table import counts_line, duration
 from worker.settings import Settings
 from worker.store.progress import Progress, latest_batches, progress, skipped_files
@@ -41,11 +41,11 @@ def command(batch: str | None, skipped: bool, followed: bool) -> None:
             for each in latest_batches(database):
                 created = f"{each.created_at:%Y-%m-%d %H:%M}"
                 table.add_row(each.batch, each.kind, created, counts_line(each.counts), each.label)
-            out.print(table)
-        out.print(_summary(present))
+            stdout.print(table)
+        stdout.print(_summary(present))
         if skipped and batch is not None:
             for file in skipped_files(database, batch):
-                out.print(f"skipped: {file.source} ({file.code}: {file.reason})", markup=False)
+                stdout.print(f"skipped: {file.source} ({file.code}: {file.reason})", markup=False)
     if present.pending:
         _warn_of_silence(settings)
 
@@ -55,14 +55,14 @@ def _follow(database: Database, settings: Settings, batch: str | None) -> NoRetu
     if batch is None:
         newest = latest_batches(database, limit=1)
         if not newest:
-            out.print("nothing yet")
+            stdout.print("nothing yet")
             sys.exit(EXIT_OK)
         batch = newest[0].batch
     if progress(database, batch).pending:
         _warn_of_silence(settings)
     done = follow(database, batch)
-    out.print(_summary(done))
-    sys.exit(exit_of(done))
+    stdout.print(_summary(done))
+    sys.exit(exit_code_for(done))
 
 
 def _warn_of_silence(settings: Settings) -> None:
@@ -70,7 +70,7 @@ def _warn_of_silence(settings: Settings) -> None:
     from worker.queue.publisher import workers_listening
 
     if not workers_listening(settings):
-        words.print("no worker listens: start one with hc-batch worker")
+        stderr.print("no worker listens: start one with hc-batch worker")
 
 
 def _summary(present: Progress) -> str:

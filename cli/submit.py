@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.console import out, words
+from cli.console import stderr, stdout
 from cli.follow import bar, follow
-from cli.main import exit_of
+from cli.main import exit_code_for
 from cli.options import input_options, paths_argument, read_options
 from cli.table import counts_line
 from worker.settings import Settings
@@ -51,20 +51,20 @@ def command(paths: tuple[Path, ...], options: Options, wait: bool, timeout: floa
             shown.update(task, completed=intake.found)
 
         submission = submit(settings, paths, options, update)
-    out.print(submission.batch)
+    stdout.print(submission.batch)
     again = submission.found - submission.new
     known = f" ({again} of them queued before)" if again else ""
-    words.print(f"{submission.found} scans{known}, {submission.skipped} files skipped")
+    stderr.print(f"{submission.found} scans{known}, {submission.skipped} files skipped")
     if submission.skipped:
         with open_database(settings) as database:
             _name_skipped(database, submission.batch)
     if not submission.workers_listening:
-        words.print("no worker listens; the scans wait in the database: hc-batch worker")
+        stderr.print("no worker listens; the scans wait in the database: hc-batch worker")
     if wait:
         with open_database(settings) as database:
             done = follow(database, submission.batch, timeout)
-        words.print(counts_line(done.counts, done.skipped))
-        sys.exit(exit_of(done))
+        stderr.print(counts_line(done.counts, done.skipped))
+        sys.exit(exit_code_for(done))
 
 
 def _name_skipped(database: Database, batch: str) -> None:
@@ -72,7 +72,7 @@ def _name_skipped(database: Database, batch: str) -> None:
     from worker.store.progress import progress, skipped_files
 
     for file in skipped_files(database, batch, NAMED):
-        words.print(f"skipped: {file.source} ({file.code}: {file.reason})", markup=False)
+        stderr.print(f"skipped: {file.source} ({file.code}: {file.reason})", markup=False)
     more = progress(database, batch).skipped - NAMED
     if more > 0:
-        words.print(f"and {more} more: hc-batch status {batch} --skipped")
+        stderr.print(f"and {more} more: hc-batch status {batch} --skipped")

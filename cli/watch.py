@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.console import words
+from cli.console import stderr
 from cli.options import input_options, metrics_options, read_options
 from worker import log
 from worker.multiprocess_metrics import Address, shared_metrics
@@ -89,7 +89,7 @@ def command(
     """
     settings = Settings.from_environment()
     log.configure(settings.log_level, settings.log_format)
-    words.print(f"watching {', '.join(map(str, folders))}; Ctrl-C ends")
+    stderr.print(f"watching {', '.join(map(str, folders))}; Ctrl-C ends")
     how = WatchOptions(interval, settle, polling, marker, after == "move", max_disk_percent)
     with shared_metrics(metrics):
         # Loads SQLAlchemy and Celery: not for those who only ask for help.

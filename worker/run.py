@@ -11,7 +11,7 @@ from worker.measuring.leased import OnFinished, measure_batch
 from worker.queue.publisher import Hints
 from worker.queue.reconciler import free_lost
 from worker.settings import Settings
-from worker.store.batches import Kind
+from worker.store.batches import BatchKind
 from worker.store.session import Database
 
 
@@ -27,7 +27,7 @@ def prepare_run(
     Raises ``OperatorError`` before anything is stored, and ``ServiceUnavailable``.
     """
     request = Request.of(paths, options, settings.data_roots)
-    return take_in(database, Kind.RUN, request, Hints(None), on_progress).batch
+    return take_in(database, BatchKind.RUN, request, Hints(None), on_progress).batch
 
 
 def measure_run(

@@ -29,7 +29,7 @@ class Region:
     """A part of the raster with one scale, where a head may lie.
 
     ``spacing`` is ``None`` where the file tells no scale. ``index`` counts in
-    SequenceOfUltrasoundRegions from 0; ``delta_x``, ``delta_y`` are that item's raw deltas in cm.
+    SequenceOfUltrasoundRegions from 0; ``delta_x_cm``, ``delta_y_cm`` are that item's raw deltas.
     ``flags``: doubts about this region's scale, such as an implausible spacing. ``contradicted``:
     the file's PixelSpacing tells another scale, so no head may be measured here.
     """
@@ -38,8 +38,8 @@ class Region:
     spacing: Spacing | None
     spacing_source: str | None
     index: int | None = None
-    delta_x: float | None = None
-    delta_y: float | None = None
+    delta_x_cm: float | None = None
+    delta_y_cm: float | None = None
     flags: tuple[str, ...] = ()
     contradicted: bool = False
 

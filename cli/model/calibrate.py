@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import click
 
-from cli.console import out, progress
+from cli.console import progress, stdout
 from cli.model.dataset import folder_argument, labelled, unseen_images
 from hcmodel.model_card import Card, verify
 from hcmodel.uncertainty import Doubt
@@ -96,4 +96,4 @@ def _without(left_out: int, folds: Sequence[Fold]) -> list[Fold]:
 def _store(weights: Path, level: float, scale: float, doubt: Doubt) -> None:
     card: Card = replace(verify(weights), level=level, outline_scale=scale, doubt=doubt)
     card.write(weights)
-    out.print(f"{weights}: {card.model}, 90 % within {doubt.interval_ratio:.2f} expected errors")
+    stdout.print(f"{weights}: {card.model}, 90 % within {doubt.interval_ratio:.2f} expected errors")

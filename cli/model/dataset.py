@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from rich.table import Table as RichTable
 
-from cli.console import out
+from cli.console import stdout
 from hcmodel.dataset.hc18 import LabelledImage, TrainingDataError, read_folder
 from hcmodel.html_page import Table
 from hcmodel.model_card import Card
@@ -42,4 +42,4 @@ def print_table(table: Table) -> None:
         shown.add_column(heading, justify="right" if number else "left")
     for row in rows:
         shown.add_row(*row)
-    out.print(shown)
+    stdout.print(shown)

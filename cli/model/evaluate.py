@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from cli.console import out, progress
+from cli.console import progress, stdout
 from cli.model.dataset import folder_argument, labelled, print_table, unseen_images
 from cli.model.fits import Fits
 from cli.stress import Stress
@@ -114,14 +114,14 @@ def command(
         print_table(table)
     for case in cases:
         if case.hc_mm is None:
-            out.print(f"refused: {case.name} {case.code}")
+            stdout.print(f"refused: {case.name} {case.code}")
     if into is not None:
         card = verify_weights(replace(settings, weights=into))
         replace(card, figures=_noted(cases)).write(into)
     if report is not None:
         paths = {image.name: image.image_path for image in images}
         report.write_text(report_page(cases, tables, paths), encoding="utf-8")
-        out.print(f"report: {report}")
+        stdout.print(f"report: {report}")
 
 
 def _part(images: list[LabelledImage], card: Card, all_images: bool) -> list[LabelledImage]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cli.console import out, progress
+from cli.console import progress, stdout
 from cli.model.dataset import folder_argument, labelled, print_table
 from hcmodel.dataset.explore import explore_page, look_at, tables
 from hcmodel.dataset.hc18 import TrainingDataError, of_each
@@ -34,4 +34,4 @@ def command(folder: Path, report: Path | None) -> None:
         print_table(table)
     if report is not None:
         report.write_text(explore_page(looks), encoding="utf-8")
-        out.print(f"report: {report}")
+        stdout.print(f"report: {report}")

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from cli.console import out
+from cli.console import stdout
 from cli.model import calibrate, evaluate, explore, train
 from hcmodel.model_card import Card
 from worker.measuring.instrument import verify_weights
@@ -48,7 +48,7 @@ def show(weights: Path | None) -> None:
         shown = f"{len(value)}" if isinstance(value, list) else f"{value}"
         table.add_row(name.replace("_", " "), shown)
     table.add_row("use", "research only, not a medical device")
-    out.print(table)
+    stdout.print(table)
 
 
 @command.command()
@@ -58,7 +58,7 @@ def verify(weights: Path | None) -> None:
 
     Example: hc-batch model verify
     """
-    out.print(f"ok: {_verified(weights).model}")
+    stdout.print(f"ok: {_verified(weights).model}")
 
 
 def _verified(weights: Path | None) -> Card:

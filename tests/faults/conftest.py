@@ -35,7 +35,7 @@ from worker.store.owner import is_known_dead
 from worker.store.progress import counts, wait
 from worker.store.recovery import present_owners
 from worker.store.session import Database, open_database
-from worker.store.tables import Attempt, Outcome, Scan
+from worker.store.tables import AttemptRow, ResultRow, ScanRow
 
 COMMAND = Path(sys.executable).with_name("hc-batch")
 LIMIT_S = 90.0
@@ -264,20 +264,22 @@ class Plant:
         assert done.counts[Status.REJECTED] == rejected
         measured = done.counts[Status.MEASURED] + done.counts[Status.FLAGGED]
         assert measured == total - failed - rejected
-        of_batch = Scan.batch_id == batch
+        of_batch = ScanRow.batch_id == batch
         with self.database.reading() as connection:
             results = connection.execute(
-                select(func.count(Outcome.id), func.count(Outcome.scan_id.distinct()))
-                .join(Scan, Scan.id == Outcome.scan_id)
+                select(func.count(ResultRow.id), func.count(ResultRow.scan_id.distinct()))
+                .join(ScanRow, ScanRow.id == ResultRow.scan_id)
                 .where(of_batch)
             ).one()
-            most = connection.scalar(select(func.max(Scan.attempts)).where(of_batch))
-            held = connection.scalar(select(func.count()).where(of_batch, Scan.owner.is_not(None)))
+            most = connection.scalar(select(func.max(ScanRow.attempts)).where(of_batch))
+            held = connection.scalar(
+                select(func.count()).where(of_batch, ScanRow.owner.is_not(None))
+            )
             ends = connection.scalars(
                 select(func.count())
-                .join_from(Attempt, Scan, Scan.id == Attempt.scan_id)
-                .where(of_batch, Attempt.event == "finished")
-                .group_by(Attempt.scan_id)
+                .join_from(AttemptRow, ScanRow, ScanRow.id == AttemptRow.scan_id)
+                .where(of_batch, AttemptRow.event == "finished")
+                .group_by(AttemptRow.scan_id)
             ).all()
         assert tuple(results) == (total, total)
         assert most is not None

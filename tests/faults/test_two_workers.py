@@ -13,7 +13,7 @@ import pytest
 
 from worker.queue.publisher import Publisher
 from worker.result import Status
-from worker.store.batches import Kind, NewScan, finish_intake, insert_scans, open_batch
+from worker.store.batches import BatchKind, NewScan, finish_intake, insert_scans, open_batch
 from worker.store.owner import is_known_dead
 from worker.store.progress import counts
 from worker.store.recovery import present_owners
@@ -94,7 +94,7 @@ def test_the_same_chunk_three_times(postgresql_plant: Any) -> None:
     """Given two workers, when each message comes three times at once, then nothing is doubled."""
     plant = postgresql_plant
     files = sorted(plant.images(16).iterdir())
-    batch = open_batch(plant.database, Kind.SUBMIT, "thrice", "thrice")
+    batch = open_batch(plant.database, BatchKind.SUBMIT, "thrice", "thrice")
     scans = [NewScan(str(each)) for each in files]
     ids = insert_scans(plant.database, batch, scans, published=True)
     finish_intake(plant.database, batch)

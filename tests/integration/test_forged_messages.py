@@ -24,7 +24,7 @@ from worker.result import Status
 from worker.settings import Settings
 from worker.store.progress import counts, wait
 from worker.store.session import Database
-from worker.store.tables import Attempt
+from worker.store.tables import AttemptRow
 
 pytestmark = pytest.mark.skipif(not SHIPPED.exists(), reason="needs the shipped weights")
 
@@ -150,4 +150,4 @@ def test_a_worker_refuses_them_all_and_goes_on(
     assert "geheim" not in log.read_text()
     assert log.read_text().count("finished 1 scans") == 1
     with database.reading() as connection:
-        assert connection.scalars(select(Attempt.event)).all() == ["claimed", "finished"]
+        assert connection.scalars(select(AttemptRow.event)).all() == ["claimed", "finished"]

@@ -17,7 +17,7 @@ from worker.errors import BatchUnknown, CrashedWorker, HcBatchError
 from worker.result import Result, Status
 from worker.settings import Settings
 from worker.store.batches import (
-    Kind,
+    BatchKind,
     NewScan,
     NewSkip,
     finish_intake,
@@ -47,7 +47,7 @@ from worker.store.recovery import (
 )
 from worker.store.rows import COLUMNS, Filter, select_rows
 from worker.store.session import Database, open_database
-from worker.store.tables import Attempt, Outcome, Scan
+from worker.store.tables import AttemptRow, ResultRow, ScanRow
 
 MODEL = "hc-test-1"
 LEASE_S = 60.0
@@ -65,7 +65,9 @@ def measured(sha256: str, hc_mm: float = 250.0) -> Result:
     )
 
 
-def submit(database: Database, count: int, kind: Kind = Kind.SUBMIT, key: str = "key") -> list[int]:
+def submit(
+    database: Database, count: int, kind: BatchKind = BatchKind.SUBMIT, key: str = "key"
+) -> list[int]:
     batch = open_batch(database, kind, key, "/scans")
     scans = [NewScan(f"/scans/{number:05}.png") for number in range(count)]
     ids = insert_scans(database, batch, scans, published=True)
@@ -79,7 +81,7 @@ def batch_of(database: Database) -> str:
 
 def expire(database: Database) -> None:
     with database.writing() as connection:
-        connection.execute(update(Scan).values(lease_until=now(-1)))
+        connection.execute(update(ScanRow).values(lease_until=now(-1)))
 
 
 def test_a_submitted_batch_is_measured_and_reported(database: Database) -> None:
@@ -144,7 +146,7 @@ def test_a_scan_that_kills_its_owner_each_time_fails_in_the_end(database: Databa
     assert (row.status, row.code, row.attempts) == ("failed", "crashed-worker", MAX_ATTEMPTS)
     assert row.message == str(CrashedWorker())
     with database.reading() as connection:
-        events = connection.scalars(select(Attempt.event).order_by(Attempt.id)).all()
+        events = connection.scalars(select(AttemptRow.event).order_by(AttemptRow.id)).all()
     assert events == ["claimed", "lost"] * MAX_ATTEMPTS
 
 
@@ -188,11 +190,11 @@ def test_the_same_request_continues_its_unfinished_batch(database: Database) -> 
     assert len(submit(database, 3)) == 3
     again = batch_of(database)
     assert again != batch
-    assert open_batch(database, Kind.SUBMIT, "other", "/x") not in (batch, again)
+    assert open_batch(database, BatchKind.SUBMIT, "other", "/x") not in (batch, again)
 
 
-@pytest.mark.parametrize("kind", [Kind.SUBMIT, Kind.WATCH])
-def test_those_who_ask_at_once_get_one_batch(database: Database, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", [BatchKind.SUBMIT, BatchKind.WATCH])
+def test_those_who_ask_at_once_get_one_batch(database: Database, kind: BatchKind) -> None:
     together = threading.Barrier(8)
 
     def open_one(number: int) -> str:
@@ -205,7 +207,7 @@ def test_those_who_ask_at_once_get_one_batch(database: Database, kind: Kind) -> 
 
 
 def test_a_batch_of_run_is_claimed_by_batch_and_never_published(database: Database) -> None:
-    submit(database, 5, Kind.RUN)
+    submit(database, 5, BatchKind.RUN)
     batch = batch_of(database)
     assert take_unpublished(database, list_empty=True, grace_s=-1) == []
     first = claim_next(database, batch, "host:1:a", lease_s=LEASE_S, limit=2, untried=True)
@@ -214,7 +216,7 @@ def test_a_batch_of_run_is_claimed_by_batch_and_never_published(database: Databa
 
 
 def test_what_waits_is_claimed_whatever_message_it_is_in(database: Database) -> None:
-    submit(database, 2, Kind.RUN)
+    submit(database, 2, BatchKind.RUN)
     tried, *waiting = submit(database, 4, key="other")
     claim(database, [tried], "host:1:a", lease_s=LEASE_S)
     give_back(database, "host:1:a", CrashedWorker())
@@ -243,7 +245,7 @@ def test_a_message_overtaken_by_a_later_one_is_lost(database: Database) -> None:
 
 
 def test_requeue_tries_failed_and_rejected_scans_again(database: Database) -> None:
-    ids = submit(database, 3, Kind.RUN)
+    ids = submit(database, 3, BatchKind.RUN)
     batch = batch_of(database)
     good, refused, _ = claim(database, ids, "host:1:a", lease_s=LEASE_S)
     finish(database, good, measured("a"))
@@ -260,7 +262,7 @@ def test_requeue_tries_failed_and_rejected_scans_again(database: Database) -> No
 
 def test_requeue_by_code_and_by_age_reaches_all_batches(database: Database) -> None:
     one, two = (
-        claim(database, submit(database, 2, Kind.RUN, key), f"host:1:{key}", lease_s=LEASE_S)
+        claim(database, submit(database, 2, BatchKind.RUN, key), f"host:1:{key}", lease_s=LEASE_S)
         for key in ("one", "two")
     )
     for claimed, code in zip(one + two, ["no-head", "file-damaged"] * 2, strict=True):
@@ -302,11 +304,11 @@ def test_a_cancelled_batch_is_finished_and_its_worker_stores_nothing(database: D
 
 
 def test_cancel_closes_an_interrupted_intake(database: Database) -> None:
-    batch = open_batch(database, Kind.SUBMIT, "key", "/scans")
+    batch = open_batch(database, BatchKind.SUBMIT, "key", "/scans")
     insert_scans(database, batch, [NewScan("/scans/a.png")], published=False)
     assert cancel(database, batch) == 1
     assert progress(database, batch).finished
-    assert open_batch(database, Kind.SUBMIT, "key", "/scans") != batch
+    assert open_batch(database, BatchKind.SUBMIT, "key", "/scans") != batch
 
 
 def test_owners_known_to_be_dead_lose_their_scans(database: Database) -> None:
@@ -342,12 +344,12 @@ def test_rows_are_filtered_ordered_and_limited(database: Database) -> None:
 
 def test_every_field_of_a_result_is_stored() -> None:
     stored = {field.name for field in fields(Result)}
-    assert stored <= set(Outcome.__table__.columns.keys())
+    assert stored <= set(ResultRow.__table__.columns.keys())
     assert stored <= set(COLUMNS)
 
 
 def test_skipped_files_are_named(database: Database) -> None:
-    batch = open_batch(database, Kind.SUBMIT, "k", "/scans")
+    batch = open_batch(database, BatchKind.SUBMIT, "k", "/scans")
     skips = [NewSkip("/scans/a.txt", "not-an-image", "text"), NewSkip("/b", "x", "y")]
     insert_skipped(database, batch, skips)
     insert_skipped(database, batch, skips)
@@ -395,8 +397,8 @@ def test_processes_at_once_store_one_result_per_scan_and_content(
     found = counts(database)
     assert found[Status.MEASURED] == found[Status.DUPLICATE] == 60
     with database.reading() as connection:
-        attempts = connection.scalar(select(func.max(Scan.attempts)))
-        keys = Counter(connection.scalars(select(Outcome.content_key)))
+        attempts = connection.scalar(select(func.max(ScanRow.attempts)))
+        keys = Counter(connection.scalars(select(ResultRow.content_key)))
     assert attempts == 1
     assert set(keys.values()) == {1}
 

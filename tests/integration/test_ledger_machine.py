@@ -21,14 +21,14 @@ from sqlalchemy import Row, func, select, update
 from worker.errors import CrashedWorker
 from worker.result import Result, Status
 from worker.store import schema
-from worker.store.batches import Kind, NewScan, finish_intake, insert_scans, open_batch
+from worker.store.batches import BatchKind, NewScan, finish_intake, insert_scans, open_batch
 from worker.store.claims import MAX_ATTEMPTS, Claim, claim, finish, give_back
 from worker.store.clock import now
 from worker.store.progress import progress
 from worker.store.recovery import cancel, free_expired, requeue, take_unpublished
 from worker.store.session import Database, make_engine
 from worker.store.states import TRANSITIONS
-from worker.store.tables import Outcome, Scan
+from worker.store.tables import ResultRow, ScanRow
 
 MODEL = "hc-test-1"
 SCANS = 3
@@ -48,7 +48,7 @@ class Ledger(RuleBasedStateMachine):
         engine = make_engine(f"sqlite:///{Path(self.folder.name) / 'ledger.sqlite3'}")
         schema.ensure(engine)
         self.database = Database(engine)
-        self.batch = open_batch(self.database, Kind.SUBMIT, "key", "/scans")
+        self.batch = open_batch(self.database, BatchKind.SUBMIT, "key", "/scans")
         scans = [NewScan(f"/scans/{number}.png") for number in range(SCANS)]
         self.ids = insert_scans(self.database, self.batch, scans, published=True)
         finish_intake(self.database, self.batch)
@@ -101,7 +101,9 @@ class Ledger(RuleBasedStateMachine):
     @rule(owner=OWNERS)
     def leases_run_out(self, owner: str) -> None:
         with self.database.writing() as connection:
-            connection.execute(update(Scan).where(Scan.owner == owner).values(lease_until=now(-1)))
+            connection.execute(
+                update(ScanRow).where(ScanRow.owner == owner).values(lease_until=now(-1))
+            )
 
     @rule()
     def free_expired(self) -> None:
@@ -129,7 +131,7 @@ class Ledger(RuleBasedStateMachine):
 
     def only_ways_of_the_table(self) -> None:
         with self.database.reading() as connection:
-            rows = connection.execute(select(Scan.id, Scan.state)).all()
+            rows = connection.execute(select(ScanRow.id, ScanRow.state)).all()
         assert len(rows) == SCANS
         for scan_id, text in rows:
             state = Status(text)
@@ -139,22 +141,22 @@ class Ledger(RuleBasedStateMachine):
 
     def owned_exactly_while_running(self) -> None:
         with self.database.reading() as connection:
-            for scan in connection.execute(select(Scan.__table__)):
+            for scan in connection.execute(select(ScanRow.__table__)):
                 running = scan.state == Status.RUNNING
                 assert (scan.owner is not None) == (scan.lease_until is not None) == running
                 assert 0 <= scan.attempts <= MAX_ATTEMPTS
 
     def one_result_per_scan_and_content(self) -> None:
         with self.database.reading() as connection:
-            of_scan = select(func.count(Outcome.id)).group_by(Outcome.scan_id, Outcome.model)
+            of_scan = select(func.count(ResultRow.id)).group_by(ResultRow.scan_id, ResultRow.model)
             of_content = (
-                select(func.count(Outcome.id))
-                .where(Outcome.content_key.is_not(None))
-                .group_by(Outcome.content_key, Outcome.model)
+                select(func.count(ResultRow.id))
+                .where(ResultRow.content_key.is_not(None))
+                .group_by(ResultRow.content_key, ResultRow.model)
             )
             assert set(connection.scalars(of_scan)) <= {1}
             assert set(connection.scalars(of_content)) <= {1}
-            stored = set(connection.scalars(select(Outcome.scan_id)))
+            stored = set(connection.scalars(select(ResultRow.scan_id)))
         for scan_id, state in self.states.items():
             if state in (Status.MEASURED, Status.FLAGGED):
                 assert scan_id in stored
@@ -163,7 +165,7 @@ class Ledger(RuleBasedStateMachine):
 
     def read(self, scan_id: int) -> Row[tuple[object, ...]]:
         with self.database.reading() as connection:
-            return connection.execute(select(Scan.__table__).where(Scan.id == scan_id)).one()
+            return connection.execute(select(ScanRow.__table__).where(ScanRow.id == scan_id)).one()
 
 
 TestLedger = Ledger.TestCase

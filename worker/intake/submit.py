@@ -12,7 +12,7 @@ from worker.intake.discover import Options, Request
 from worker.queue.publisher import Hints, reachable_publisher
 from worker.settings import Settings
 from worker.store.batches import (
-    Kind,
+    BatchKind,
     NewScan,
     NewSkip,
     finish_intake,
@@ -73,7 +73,7 @@ def submit(
     request = Request.of(paths, options, settings.data_roots)
     with open_database(settings) as database, reachable_publisher(settings) as publisher:
         hints = Hints(publisher)
-        intake = take_in(database, Kind.SUBMIT, request, hints, on_progress)
+        intake = take_in(database, BatchKind.SUBMIT, request, hints, on_progress)
         return Submission(
             batch=intake.batch,
             found=intake.found,
@@ -85,7 +85,7 @@ def submit(
 
 
 def take_in(
-    database: Database, kind: Kind, request: Request, hints: Hints, on_progress: OnIntake
+    database: Database, kind: BatchKind, request: Request, hints: Hints, on_progress: OnIntake
 ) -> Intake:
     """All files of the request into its batch, some thousands to a transaction."""
     intake = Intake(open_batch(database, kind, request.key, request.label))

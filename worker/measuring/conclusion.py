@@ -105,8 +105,8 @@ def _with_region(known: Result, region: Region) -> Result:
         _with_spacing(known, region),
         region_index=region.index,
         region_box=f"{box.left},{box.top},{box.right},{box.bottom}",
-        delta_x_cm=region.delta_x,
-        delta_y_cm=region.delta_y,
+        delta_x_cm=region.delta_x_cm,
+        delta_y_cm=region.delta_y_cm,
     )
 
 

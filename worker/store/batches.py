@@ -14,13 +14,13 @@ from worker.errors import BatchUnknown
 from worker.result import Status
 from worker.store.clock import now
 from worker.store.session import Database
-from worker.store.tables import Batch, Scan, SkippedFile
+from worker.store.tables import BatchRow, ScanRow, SkippedFileRow
 
 PENDING = (Status.QUEUED, Status.RUNNING)
 FINAL = tuple(status for status in Status if status not in PENDING)
 
 
-class Kind(StrEnum):
+class BatchKind(StrEnum):
     """Who measures a batch: the command itself, or workers."""
 
     RUN = "run"
@@ -47,24 +47,26 @@ class NewSkip:
     reason: str
 
 
-def open_batch(database: Database, kind: Kind, request_key: str, label: str) -> str:
+def open_batch(database: Database, kind: BatchKind, request_key: str, label: str) -> str:
     """The unfinished batch of the same request, or a new one."""
-    pending = exists().where(Scan.batch_id == Batch.id, Scan.state.in_(PENDING))
+    pending = exists().where(ScanRow.batch_id == BatchRow.id, ScanRow.state.in_(PENDING))
     # A watched folder never ends, and has one batch for ever.
-    unfinished = true() if kind is Kind.WATCH else or_(Batch.intake_done_at.is_(None), pending)
+    unfinished = (
+        true() if kind is BatchKind.WATCH else or_(BatchRow.intake_done_at.is_(None), pending)
+    )
     with database.writing() as connection:
         _one_at_a_time(connection, f"{kind}:{request_key}")
         known: str | None = connection.scalar(
-            select(Batch.id)
-            .where(Batch.kind == kind, Batch.request_key == request_key, unfinished)
-            .order_by(Batch.created_at.desc())
+            select(BatchRow.id)
+            .where(BatchRow.kind == kind, BatchRow.request_key == request_key, unfinished)
+            .order_by(BatchRow.created_at.desc())
             .limit(1)
         )
         if known is not None:
             return known
         batch_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         row = {"id": batch_id, "kind": kind, "request_key": request_key, "label": label}
-        connection.execute(database.insert_new(Batch).values(row))
+        connection.execute(database.insert_new(BatchRow).values(row))
         return batch_id
 
 
@@ -99,7 +101,7 @@ def insert_scans(
         }
         for scan in scans
     ]
-    statement = database.insert_new(Scan).returning(Scan.id)
+    statement = database.insert_new(ScanRow).returning(ScanRow.id)
     if published:
         statement = statement.values(published_at=now())
     with database.writing() as connection:
@@ -115,7 +117,7 @@ def insert_skipped(database: Database, batch_id: str, skipped: Sequence[NewSkip]
         for skip in skipped
     ]
     with database.writing() as connection:
-        connection.execute(database.insert_new(SkippedFile), rows)
+        connection.execute(database.insert_new(SkippedFileRow), rows)
 
 
 def known_versions(
@@ -124,8 +126,8 @@ def known_versions(
     """Source and version of those scans that the batch holds already."""
     with database.reading() as connection:
         rows = connection.execute(
-            select(Scan.source, Scan.version)
-            .where(Scan.batch_id == batch_id, Scan.source.in_(sources))
+            select(ScanRow.source, ScanRow.version)
+            .where(ScanRow.batch_id == batch_id, ScanRow.source.in_(sources))
             .distinct()
         )
         return {(source, version) for source, version in rows}
@@ -134,10 +136,12 @@ def known_versions(
 def finish_intake(database: Database, batch_id: str) -> None:
     """All files of the request are in."""
     with database.writing() as connection:
-        connection.execute(update(Batch).where(Batch.id == batch_id).values(intake_done_at=now()))
+        connection.execute(
+            update(BatchRow).where(BatchRow.id == batch_id).values(intake_done_at=now())
+        )
 
 
 def require(connection: Connection, batch_id: str) -> None:
     """Raises ``BatchUnknown`` where there is none of this name."""
-    if connection.scalar(select(Batch.id).where(Batch.id == batch_id)) is None:
+    if connection.scalar(select(BatchRow.id).where(BatchRow.id == batch_id)) is None:
         raise BatchUnknown(batch_id)

@@ -27,11 +27,11 @@ from sqlalchemy.orm import InstrumentedAttribute
 from worker import failpoint
 from worker.errors import HcBatchError
 from worker.result import Result, Status
-from worker.store.batches import Kind
+from worker.store.batches import BatchKind
 from worker.store.clock import now
 from worker.store.session import Database
 from worker.store.states import Event, sources
-from worker.store.tables import Attempt, Batch, Outcome, Scan
+from worker.store.tables import AttemptRow, BatchRow, ResultRow, ScanRow
 
 MAX_ATTEMPTS = 3
 
@@ -64,7 +64,7 @@ def claim(
     untried: bool = False,
 ) -> list[Claim]:
     """Takes those of the scans that are free; ``untried`` only those at their first attempt."""
-    return _claim(database, owner, lease_s, [Scan.id.in_(scan_ids)], untried, limit)
+    return _claim(database, owner, lease_s, [ScanRow.id.in_(scan_ids)], untried, limit)
 
 
 def claim_next(
@@ -77,14 +77,14 @@ def claim_next(
     untried: bool = False,
 ) -> list[Claim]:
     """Takes the next free scans of a batch."""
-    return _claim(database, owner, lease_s, [Scan.batch_id == batch_id], untried, limit)
+    return _claim(database, owner, lease_s, [ScanRow.batch_id == batch_id], untried, limit)
 
 
 def claim_waiting(database: Database, owner: str, *, lease_s: float, limit: int) -> list[Claim]:
     """Takes untried scans that wait for a worker, whatever message they are in."""
-    of_workers = Scan.batch_id.in_(select(Batch.id).where(Batch.kind != Kind.RUN))
-    waiting = [Scan.state == Status.QUEUED, Scan.attempts == 0, of_workers]
-    return _take(database, owner, lease_s, waiting, [Scan.published_at, Scan.id], limit)
+    of_workers = ScanRow.batch_id.in_(select(BatchRow.id).where(BatchRow.kind != BatchKind.RUN))
+    waiting = [ScanRow.state == Status.QUEUED, ScanRow.attempts == 0, of_workers]
+    return _take(database, owner, lease_s, waiting, [ScanRow.published_at, ScanRow.id], limit)
 
 
 def _claim(
@@ -95,10 +95,10 @@ def _claim(
     untried: bool,
     limit: int | None,
 ) -> list[Claim]:
-    expired = and_(Scan.state == Status.RUNNING, Scan.lease_until < now())
-    free = or_(Scan.state == Status.QUEUED, expired)
-    tried = Scan.attempts == 0 if untried else Scan.attempts < MAX_ATTEMPTS
-    return _take(database, owner, lease_s, [*where, free, tried], [Scan.id], limit)
+    expired = and_(ScanRow.state == Status.RUNNING, ScanRow.lease_until < now())
+    free = or_(ScanRow.state == Status.QUEUED, expired)
+    tried = ScanRow.attempts == 0 if untried else ScanRow.attempts < MAX_ATTEMPTS
+    return _take(database, owner, lease_s, [*where, free, tried], [ScanRow.id], limit)
 
 
 def _take(
@@ -112,7 +112,7 @@ def _take(
     # Locked past what others hold: two claims never wait for each other. As a CTE it runs once;
     # PostgreSQL may run a subquery again, past the limit.
     chosen = (
-        select(Scan.id)
+        select(ScanRow.id)
         .where(*where)
         .order_by(*order)
         .limit(limit)
@@ -121,23 +121,23 @@ def _take(
     )
     with database.writing() as connection:
         rows = connection.execute(
-            update(Scan)
-            .where(Scan.id.in_(select(chosen.c.id)))
+            update(ScanRow)
+            .where(ScanRow.id.in_(select(chosen.c.id)))
             .values(
                 state=Status.RUNNING,
-                attempts=Scan.attempts + 1,
+                attempts=ScanRow.attempts + 1,
                 owner=owner,
                 lease_until=now(lease_s),
                 changed_at=now(),
             )
             .returning(
-                Scan.id,
-                Scan.batch_id,
-                Scan.source,
-                Scan.frame,
-                Scan.manual_row_mm,
-                Scan.manual_column_mm,
-                Scan.attempts,
+                ScanRow.id,
+                ScanRow.batch_id,
+                ScanRow.source,
+                ScanRow.frame,
+                ScanRow.manual_row_mm,
+                ScanRow.manual_column_mm,
+                ScanRow.attempts,
             )
         ).all()
         claims = sorted((_as_claim(row, owner) for row in rows), key=lambda c: c.scan_id)
@@ -155,8 +155,8 @@ def renew(database: Database, owner: str, *, lease_s: float) -> int:
     """Prolongs the leases of all that the owner works on; returns how many."""
     with database.writing() as connection:
         return connection.execute(
-            update(Scan)
-            .where(Scan.owner == owner, Scan.state == Status.RUNNING)
+            update(ScanRow)
+            .where(ScanRow.owner == owner, ScanRow.state == Status.RUNNING)
             .values(lease_until=now(lease_s))
         ).rowcount
 
@@ -176,8 +176,8 @@ def finish(database: Database, claimed: Claim, result: Result) -> Status | None:
             original = _measured(connection, key, result.model)
             result = Result(Status.DUPLICATE, result.model, sha256=result.sha256)
         connection.execute(
-            update(Scan)
-            .where(Scan.id == claimed.scan_id)
+            update(ScanRow)
+            .where(ScanRow.id == claimed.scan_id)
             .values(
                 **NOBODYS,
                 state=result.status,
@@ -201,13 +201,15 @@ def give_back(database: Database, owner: str, because: HcBatchError | None = Non
     scan that has used up its attempts fails with it.
     """
     if because is not None:
-        return free(database, [Scan.owner == owner], because)
+        return free(database, [ScanRow.owner == owner], because)
     with database.writing() as connection:
         rows = connection.execute(
-            update(Scan)
-            .where(Scan.owner == owner, Scan.state.in_(sources(Event.GIVEN_BACK)))
-            .values(**NOBODYS, state=Status.QUEUED, attempts=Scan.attempts - 1, published_at=None)
-            .returning(Scan.id, Scan.attempts)
+            update(ScanRow)
+            .where(ScanRow.owner == owner, ScanRow.state.in_(sources(Event.GIVEN_BACK)))
+            .values(
+                **NOBODYS, state=Status.QUEUED, attempts=ScanRow.attempts - 1, published_at=None
+            )
+            .returning(ScanRow.id, ScanRow.attempts)
         ).all()
         gone = [(row.id, row.attempts + 1, owner, None) for row in rows]
         record(connection, Event.GIVEN_BACK, gone)
@@ -219,17 +221,17 @@ def free(database: Database, where: Sequence[ColumnElement[bool]], because: HcBa
 
     What is lost at its last attempt, alone, has itself to blame: its neighbours went on.
     """
-    spent = Scan.attempts >= MAX_ATTEMPTS
+    spent = ScanRow.attempts >= MAX_ATTEMPTS
     with database.writing() as connection:
         held = (
-            select(Scan.id)
-            .where(Scan.state.in_(sources(Event.LOST)), *where)
+            select(ScanRow.id)
+            .where(ScanRow.state.in_(sources(Event.LOST)), *where)
             .with_for_update(skip_locked=True)
             .cte("held")
         )
         rows = connection.execute(
-            update(Scan)
-            .where(Scan.id.in_(select(held.c.id)))
+            update(ScanRow)
+            .where(ScanRow.id.in_(select(held.c.id)))
             .values(
                 **NOBODYS,
                 state=case((spent, Status.FAILED), else_=Status.QUEUED),
@@ -237,7 +239,7 @@ def free(database: Database, where: Sequence[ColumnElement[bool]], because: HcBa
                 message=case((spent, str(because))),
                 published_at=None,
             )
-            .returning(Scan.id, Scan.attempts)
+            .returning(ScanRow.id, ScanRow.attempts)
         ).all()
         record(connection, Event.LOST, [(row.id, row.attempts, None, because.code) for row in rows])
     return len(rows)
@@ -271,16 +273,16 @@ def record(
     if of:
         keys = ("scan_id", "number", "owner", "code")
         connection.execute(
-            insert(Attempt), [dict(zip(keys, each, strict=True), event=event) for each in of]
+            insert(AttemptRow), [dict(zip(keys, each, strict=True), event=event) for each in of]
         )
 
 
 def _still_held(connection: Connection, claimed: Claim) -> bool:
-    held = select(Scan.id).where(
-        Scan.id == claimed.scan_id,
-        Scan.owner == claimed.owner,
-        Scan.attempts == claimed.attempt,
-        Scan.state.in_(sources(Event.FINISHED)),
+    held = select(ScanRow.id).where(
+        ScanRow.id == claimed.scan_id,
+        ScanRow.owner == claimed.owner,
+        ScanRow.attempts == claimed.attempt,
+        ScanRow.state.in_(sources(Event.FINISHED)),
     )
     return connection.scalar(held.with_for_update()) is not None
 
@@ -294,11 +296,11 @@ def _store(database: Database, connection: Connection, claimed: Claim, result: R
         "flags": " ".join(result.flags),
     }
     # A second worker with the same content waits here for the first one's commit.
-    statement = database.insert_new(Outcome).values(row).returning(Outcome.id)
+    statement = database.insert_new(ResultRow).values(row).returning(ResultRow.id)
     return connection.scalar(statement) is not None
 
 
 def _measured(connection: Connection, key: str | None, model: str) -> int | None:
     return connection.scalar(
-        select(Outcome.scan_id).where(Outcome.content_key == key, Outcome.model == model)
+        select(ResultRow.scan_id).where(ResultRow.content_key == key, ResultRow.model == model)
     )

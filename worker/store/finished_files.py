@@ -9,7 +9,7 @@ from sqlalchemy import case, func, select
 from worker.result import Status
 from worker.store.batches import PENDING
 from worker.store.session import Database
-from worker.store.tables import Scan
+from worker.store.tables import ScanRow
 
 _REFUSED = (Status.REJECTED, Status.FAILED)
 
@@ -18,12 +18,14 @@ def endings(
     database: Database, batch_id: str, sources: Sequence[str]
 ) -> dict[tuple[str, str], str | None]:
     """By source and version, where no frame is pending: a refused frame's code, or None."""
-    code = func.coalesce(Scan.code, Scan.state)
+    code = func.coalesce(ScanRow.code, ScanRow.state)
     with database.reading() as connection:
         rows = connection.execute(
-            select(Scan.source, Scan.version, func.min(case((Scan.state.in_(_REFUSED), code))))
-            .where(Scan.batch_id == batch_id, Scan.source.in_(sources))
-            .group_by(Scan.source, Scan.version)
-            .having(func.sum(case((Scan.state.in_(PENDING), 1), else_=0)) == 0)
+            select(
+                ScanRow.source, ScanRow.version, func.min(case((ScanRow.state.in_(_REFUSED), code)))
+            )
+            .where(ScanRow.batch_id == batch_id, ScanRow.source.in_(sources))
+            .group_by(ScanRow.source, ScanRow.version)
+            .having(func.sum(case((ScanRow.state.in_(PENDING), 1), else_=0)) == 0)
         )
         return {(source, version): refusal for source, version, refusal in rows}

@@ -13,7 +13,7 @@ from worker.result import Status
 from worker.store.batches import FINAL, PENDING, NewSkip, require
 from worker.store.clock import now
 from worker.store.session import Database
-from worker.store.tables import Batch, Scan, SkippedFile
+from worker.store.tables import BatchRow, ScanRow, SkippedFileRow
 
 _RATE_WINDOW_S = 60.0
 
@@ -77,9 +77,9 @@ class Census:
 
 def census(database: Database) -> Census:
     """What a monitor asks for, in one consistent view."""
-    refused = Scan.state.in_((Status.REJECTED, Status.FAILED))
-    codes = select(Scan.code, func.count()).where(refused).group_by(Scan.code)
-    oldest = select(func.min(Scan.queued_at), now()).where(Scan.state == Status.QUEUED)
+    refused = ScanRow.state.in_((Status.REJECTED, Status.FAILED))
+    codes = select(ScanRow.code, func.count()).where(refused).group_by(ScanRow.code)
+    oldest = select(func.min(ScanRow.queued_at), now()).where(ScanRow.state == Status.QUEUED)
     with database.reading() as connection:
         since, present = connection.execute(oldest).one()
         return Census(
@@ -100,11 +100,11 @@ def progress(database: Database, batch_id: str | None = None) -> Progress:
     with database.reading() as connection:
         if batch_id is not None:
             require(connection, batch_id)
-        open_intakes = select(func.count()).where(Batch.intake_done_at.is_(None))
-        skipped = select(func.count(SkippedFile.id))
+        open_intakes = select(func.count()).where(BatchRow.intake_done_at.is_(None))
+        skipped = select(func.count(SkippedFileRow.id))
         if batch_id is not None:
-            open_intakes = open_intakes.where(Batch.id == batch_id)
-            skipped = skipped.where(SkippedFile.batch_id == batch_id)
+            open_intakes = open_intakes.where(BatchRow.id == batch_id)
+            skipped = skipped.where(SkippedFileRow.batch_id == batch_id)
         return Progress(
             batch=batch_id,
             counts=_counts(connection, _of(batch_id)),
@@ -135,8 +135,14 @@ def latest_batches(database: Database, limit: int = 20) -> list[BatchSummary]:
     """The newest batches first."""
     with database.reading() as connection:
         batches = connection.execute(
-            select(Batch.id, Batch.kind, Batch.label, Batch.created_at, Batch.intake_done_at)
-            .order_by(Batch.created_at.desc(), Batch.id.desc())
+            select(
+                BatchRow.id,
+                BatchRow.kind,
+                BatchRow.label,
+                BatchRow.created_at,
+                BatchRow.intake_done_at,
+            )
+            .order_by(BatchRow.created_at.desc(), BatchRow.id.desc())
             .limit(limit)
         ).all()
         return [
@@ -157,20 +163,22 @@ def skipped_files(database: Database, batch_id: str, limit: int | None = None) -
     with database.reading() as connection:
         require(connection, batch_id)
         rows = connection.execute(
-            select(SkippedFile.source, SkippedFile.code, SkippedFile.reason)
-            .where(SkippedFile.batch_id == batch_id)
-            .order_by(SkippedFile.id)
+            select(SkippedFileRow.source, SkippedFileRow.code, SkippedFileRow.reason)
+            .where(SkippedFileRow.batch_id == batch_id)
+            .order_by(SkippedFileRow.id)
             .limit(limit)
         )
         return [NewSkip(*row) for row in rows]
 
 
 def _of(batch_id: str | None) -> list[ColumnElement[bool]]:
-    return [] if batch_id is None else [Scan.batch_id == batch_id]
+    return [] if batch_id is None else [ScanRow.batch_id == batch_id]
 
 
 def _counts(connection: Connection, where: list[ColumnElement[bool]]) -> dict[Status, int]:
-    rows = connection.execute(select(Scan.state, func.count()).where(*where).group_by(Scan.state))
+    rows = connection.execute(
+        select(ScanRow.state, func.count()).where(*where).group_by(ScanRow.state)
+    )
     found = {Status(state): count for state, count in rows}
     return {status: found.get(status, 0) for status in Status}
 
@@ -178,8 +186,8 @@ def _counts(connection: Connection, where: list[ColumnElement[bool]]) -> dict[St
 def _rate_per_s(connection: Connection, where: list[ColumnElement[bool]]) -> float | None:
     """Ends per second, over the part of the last minute in which there were any."""
     count, first, present = connection.execute(
-        select(func.count(), func.min(Scan.changed_at), now()).where(
-            *where, Scan.state.in_(FINAL), Scan.changed_at > now(-_RATE_WINDOW_S)
+        select(func.count(), func.min(ScanRow.changed_at), now()).where(
+            *where, ScanRow.state.in_(FINAL), ScanRow.changed_at > now(-_RATE_WINDOW_S)
         )
     ).one()
     if count < 2:

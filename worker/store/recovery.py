@@ -20,12 +20,12 @@ from sqlalchemy import (
 
 from worker.errors import Cancelled, CrashedWorker
 from worker.result import Status
-from worker.store.batches import Kind, require
+from worker.store.batches import BatchKind, require
 from worker.store.claims import NOBODYS, free, record
 from worker.store.clock import now
 from worker.store.session import Database
 from worker.store.states import Event, sources
-from worker.store.tables import Attempt, Batch, Outcome, Scan
+from worker.store.tables import AttemptRow, BatchRow, ResultRow, ScanRow
 
 REQUEUEABLE = sources(Event.REQUEUED)
 
@@ -35,18 +35,20 @@ _ROUND = 4096
 
 def free_expired(database: Database) -> int:
     """Takes scans from owners whose lease has run out; returns how many."""
-    return free(database, [Scan.lease_until < now()], CrashedWorker())
+    return free(database, [ScanRow.lease_until < now()], CrashedWorker())
 
 
 def free_dead(database: Database, owners: Collection[str]) -> int:
     """Takes scans from owners that are known to be dead; returns how many."""
-    return free(database, [Scan.owner.in_(owners)], CrashedWorker()) if owners else 0
+    return free(database, [ScanRow.owner.in_(owners)], CrashedWorker()) if owners else 0
 
 
 def present_owners(database: Database) -> list[str]:
     """Who works on something at present."""
     with database.reading() as connection:
-        found = connection.scalars(select(Scan.owner).where(Scan.owner.is_not(None)).distinct())
+        found = connection.scalars(
+            select(ScanRow.owner).where(ScanRow.owner.is_not(None)).distinct()
+        )
         return [owner for owner in found if owner is not None]
 
 
@@ -59,28 +61,28 @@ def take_unpublished(database: Database, *, list_empty: bool, grace_s: float) ->
     with database.writing() as connection:
         if not _alone(connection):
             return []
-        lost: list[ColumnElement[bool]] = [Scan.published_at.is_(None)]
+        lost: list[ColumnElement[bool]] = [ScanRow.published_at.is_(None)]
         if list_empty:
-            lost.append(Scan.published_at < now(-grace_s))
+            lost.append(ScanRow.published_at < now(-grace_s))
         last_taken = connection.scalar(
-            select(func.max(Scan.published_at)).where(Scan.state == Status.RUNNING)
+            select(func.max(ScanRow.published_at)).where(ScanRow.state == Status.RUNNING)
         )
         if last_taken is not None:
-            lost.append(Scan.published_at < last_taken - timedelta(seconds=grace_s))
+            lost.append(ScanRow.published_at < last_taken - timedelta(seconds=grace_s))
         due = (
-            select(Scan.id)
-            .join(Batch, Batch.id == Scan.batch_id)
-            .where(Scan.state == Status.QUEUED, Batch.kind != Kind.RUN, or_(*lost))
-            .order_by(Scan.id)
+            select(ScanRow.id)
+            .join(BatchRow, BatchRow.id == ScanRow.batch_id)
+            .where(ScanRow.state == Status.QUEUED, BatchRow.kind != BatchKind.RUN, or_(*lost))
+            .order_by(ScanRow.id)
             .limit(_ROUND)
-            .with_for_update(of=Scan, skip_locked=True)
+            .with_for_update(of=ScanRow, skip_locked=True)
             .cte("due")
         )
         taken = connection.scalars(
-            update(Scan)
-            .where(Scan.id.in_(select(due.c.id)))
+            update(ScanRow)
+            .where(ScanRow.id.in_(select(due.c.id)))
             .values(published_at=now())
-            .returning(Scan.id)
+            .returning(ScanRow.id)
         )
         return sorted(taken)
 
@@ -97,31 +99,31 @@ def requeue(
     ``older_than_s``: only those that ended longer ago. Their results go, their history stays.
     Workers take a batch over, whoever began it.
     """
-    again: list[ColumnElement[bool]] = [Scan.state.in_(set(statuses) & set(REQUEUEABLE))]
+    again: list[ColumnElement[bool]] = [ScanRow.state.in_(set(statuses) & set(REQUEUEABLE))]
     if batch_id is not None:
-        again.append(Scan.batch_id == batch_id)
+        again.append(ScanRow.batch_id == batch_id)
     if code is not None:
-        again.append(Scan.code == code)
+        again.append(ScanRow.code == code)
     if older_than_s is not None:
-        again.append(Scan.changed_at < now(-older_than_s))
-    ids = select(Scan.id).where(*again)
+        again.append(ScanRow.changed_at < now(-older_than_s))
+    ids = select(ScanRow.id).where(*again)
     with database.writing() as connection:
         if batch_id is not None:
             require(connection, batch_id)
         connection.execute(
-            update(Batch)
-            .where(Batch.id.in_(select(Scan.batch_id).where(*again)))
-            .values(kind=func.replace(Batch.kind, Kind.RUN, Kind.SUBMIT))
+            update(BatchRow)
+            .where(BatchRow.id.in_(select(ScanRow.batch_id).where(*again)))
+            .values(kind=func.replace(BatchRow.kind, BatchKind.RUN, BatchKind.SUBMIT))
         )
-        event = select(Scan.id, Scan.attempts, literal(Event.REQUEUED.value), Scan.code).where(
-            *again
-        )
+        event = select(
+            ScanRow.id, ScanRow.attempts, literal(Event.REQUEUED.value), ScanRow.code
+        ).where(*again)
         connection.execute(
-            insert(Attempt).from_select(["scan_id", "number", "event", "code"], event)
+            insert(AttemptRow).from_select(["scan_id", "number", "event", "code"], event)
         )
-        connection.execute(delete(Outcome).where(Outcome.scan_id.in_(ids)))
+        connection.execute(delete(ResultRow).where(ResultRow.scan_id.in_(ids)))
         return connection.execute(
-            update(Scan)
+            update(ScanRow)
             .where(*again)
             .values(
                 state=Status.QUEUED,
@@ -145,17 +147,21 @@ def cancel(database: Database, batch_id: str) -> int:
     with database.writing() as connection:
         require(connection, batch_id)
         rows = connection.execute(
-            update(Scan)
-            .where(Scan.batch_id == batch_id, Scan.state.in_(sources(Event.CANCELLED)))
+            update(ScanRow)
+            .where(ScanRow.batch_id == batch_id, ScanRow.state.in_(sources(Event.CANCELLED)))
             .values(**NOBODYS, state=Status.REJECTED, code=because.code, message=str(because))
-            .returning(Scan.id, Scan.attempts)
+            .returning(ScanRow.id, ScanRow.attempts)
         ).all()
         ended = [(row.id, row.attempts, None, because.code) for row in rows]
         record(connection, Event.CANCELLED, ended)
         # An interrupted intake has come to its end too; that of a watched folder never does.
         connection.execute(
-            update(Batch)
-            .where(Batch.id == batch_id, Batch.kind != Kind.WATCH, Batch.intake_done_at.is_(None))
+            update(BatchRow)
+            .where(
+                BatchRow.id == batch_id,
+                BatchRow.kind != BatchKind.WATCH,
+                BatchRow.intake_done_at.is_(None),
+            )
             .values(intake_done_at=now())
         )
     return len(rows)

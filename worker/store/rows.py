@@ -12,7 +12,7 @@ from sqlalchemy import Select, and_, func, select
 
 from worker.result import Status
 from worker.store.session import Database
-from worker.store.tables import Outcome, Scan
+from worker.store.tables import ResultRow, ScanRow
 
 _FETCH = 500
 
@@ -67,17 +67,17 @@ class Row:
 COLUMNS = tuple(field.name for field in fields(Row))
 
 _OF_SCAN: dict[str, Any] = {
-    "batch": Scan.batch_id,
-    "source": Scan.source,
-    "frame": Scan.frame,
-    "status": Scan.state,
-    "code": func.coalesce(Scan.code, Outcome.code),
-    "message": func.coalesce(Scan.message, Outcome.message),
-    "sha256": func.coalesce(Scan.sha256, Outcome.sha256),
-    "model": func.coalesce(Scan.model, Outcome.model),
-    "duplicate_of": Scan.duplicate_of,
-    "scan_id": Scan.id,
-    "attempts": Scan.attempts,
+    "batch": ScanRow.batch_id,
+    "source": ScanRow.source,
+    "frame": ScanRow.frame,
+    "status": ScanRow.state,
+    "code": func.coalesce(ScanRow.code, ResultRow.code),
+    "message": func.coalesce(ScanRow.message, ResultRow.message),
+    "sha256": func.coalesce(ScanRow.sha256, ResultRow.sha256),
+    "model": func.coalesce(ScanRow.model, ResultRow.model),
+    "duplicate_of": ScanRow.duplicate_of,
+    "scan_id": ScanRow.id,
+    "attempts": ScanRow.attempts,
 }
 _FLAGS = COLUMNS.index("flags")
 
@@ -105,7 +105,7 @@ def select_rows(
     newest_first: bool = False,
 ) -> Iterator[Row]:
     """Streams the rows in the order of submission, or the newest first; memory stays flat."""
-    order = Scan.id.desc() if newest_first else Scan.id
+    order = ScanRow.id.desc() if newest_first else ScanRow.id
     statement = _statement(which).order_by(order).limit(limit)
     with database.reading() as connection:
         found = connection.execution_options(yield_per=_FETCH).execute(statement)
@@ -116,21 +116,22 @@ def select_rows(
 
 
 def _statement(which: Filter) -> Select[Any]:
-    columns: list[Any] = [_OF_SCAN.get(name, getattr(Outcome, name, None)) for name in COLUMNS]
+    columns: list[Any] = [_OF_SCAN.get(name, getattr(ResultRow, name, None)) for name in COLUMNS]
     measured_as = and_(
-        Outcome.scan_id == func.coalesce(Scan.duplicate_of, Scan.id), Outcome.model == Scan.model
+        ResultRow.scan_id == func.coalesce(ScanRow.duplicate_of, ScanRow.id),
+        ResultRow.model == ScanRow.model,
     )
-    statement = select(*columns).select_from(Scan).outerjoin(Outcome, measured_as)
+    statement = select(*columns).select_from(ScanRow).outerjoin(ResultRow, measured_as)
     if which.batch is not None:
-        statement = statement.where(Scan.batch_id == which.batch)
+        statement = statement.where(ScanRow.batch_id == which.batch)
     if which.statuses is not None:
-        statement = statement.where(Scan.state.in_(which.statuses))
+        statement = statement.where(ScanRow.state.in_(which.statuses))
     if which.since is not None:
-        statement = statement.where(Scan.changed_at >= which.since)
+        statement = statement.where(ScanRow.changed_at >= which.since)
     if which.until is not None:
-        statement = statement.where(Scan.changed_at < which.until)
+        statement = statement.where(ScanRow.changed_at < which.until)
     if which.source is not None:
-        statement = statement.where(Scan.source.like(_like(which.source), escape="\\"))
+        statement = statement.where(ScanRow.source.like(_like(which.source), escape="\\"))
     return statement
 
 

@@ -43,7 +43,7 @@ class Base(DeclarativeBase):
     type_annotation_map = {str: Text(), datetime: UtcDateTime()}  # noqa: RUF012
 
 
-class Batch(Base):
+class BatchRow(Base):
     """What one command, or one watched folder, asked for.
 
     ``request_key`` tells the same request again, ``intake_done_at`` that all its files are in.
@@ -60,7 +60,7 @@ class Batch(Base):
     intake_done_at: Mapped[datetime | None]
 
 
-class Scan(Base):
+class ScanRow(Base):
     """One frame of one file, and where it stands.
 
     ``version`` tells apart the contents that a path had over time (watched folders); ``changed_at``
@@ -97,7 +97,7 @@ class Scan(Base):
     duplicate_of: Mapped[int | None] = mapped_column(Id, ForeignKey("scans.id"))
 
 
-class Outcome(Base):
+class ResultRow(Base):
     """What one model said of one scan.
 
     ``content_key`` (content, frame and manual pixel size) is set where an HC was measured: its
@@ -147,7 +147,7 @@ class Outcome(Base):
     sha256: Mapped[str | None]
 
 
-class Attempt(Base):
+class AttemptRow(Base):
     """History of a scan's attempts: rows are added, never changed."""
 
     __tablename__ = "attempts"
@@ -161,7 +161,7 @@ class Attempt(Base):
     at: Mapped[Stamp]
 
 
-class SkippedFile(Base):
+class SkippedFileRow(Base):
     """A file of a batch that is no scan, and why."""
 
     __tablename__ = "skipped_files"

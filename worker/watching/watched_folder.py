@@ -17,7 +17,7 @@ from worker.intake.submit import Intake, OnIntake
 from worker.queue.publisher import Publisher
 from worker.settings import Settings
 from worker.store.batches import (
-    Kind,
+    BatchKind,
     NewScan,
     NewSkip,
     finish_intake,
@@ -63,7 +63,7 @@ class Inbox:
         self._roots.stored(self.root)
         self._request = replace(Request.of([], options, self._roots), paths=(self.root,))
         label = self._request.label
-        self._batch = open_batch(database, Kind.WATCH, label, label)
+        self._batch = open_batch(database, BatchKind.WATCH, label, label)
         finish_intake(database, self._batch)
         self._intake = Intake(self._batch)
         self._folder: Folder | None = None

@@ -51,7 +51,7 @@ def test_region_gives_the_scale_in_every_ultrasound_class(image, region, save, s
     assert scale(found) == mm(0.2, 0.25)
     assert found.box == BOX
     assert (found.index, found.spacing_source) == (0, "us-region")
-    assert (found.delta_x, found.delta_y) == (0.025, 0.02)
+    assert (found.delta_x_cm, found.delta_y_cm) == (0.025, 0.02)
 
 
 def test_enhanced_volume_is_refused_even_with_a_manual_scale(image, region, save):
@@ -106,7 +106,7 @@ def test_colour_flow_and_negative_deltas_count(image, region, save):
     item = region(RegionDataType=2, PhysicalDeltaX=-0.025, PhysicalDeltaY=-0.02)
     found = the_region(read(save(image(item))))
     assert scale(found) == mm(0.2, 0.25)
-    assert found.delta_x == -0.025
+    assert found.delta_x_cm == -0.025
 
 
 @pytest.mark.parametrize(
