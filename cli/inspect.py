@@ -14,7 +14,6 @@ from rich.table import Table
 from cli.console import stdout
 from cli.main import EXIT_SOME_REFUSED
 from cli.options import input_options, paths_argument, read_options
-from hcmodel.geometry import Spacing
 from worker.intake.discover import Options, Request
 from worker.reading.inspect import inspect
 from worker.settings import Settings
@@ -68,8 +67,7 @@ def _rows(request: Request) -> Iterator[dict[str, Any]]:
             yield {"source": found.source, "status": "skipped", "message": found.reason}
             continue
         path = request.roots.located(found.source)
-        manual = None if found.manual_mm is None else Spacing(*found.manual_mm)
-        for row in inspect(path, found.frame, manual, roots=request.roots.paths):
+        for row in inspect(path, found.frame, found.manual, roots=request.roots.paths):
             yield {"source": found.source, **row}
 
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from hcmodel.spacing import Spacing
+from worker.intake.pixel_sizes import parsed
 from worker.reading import FramePolicy
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -28,10 +29,9 @@ class PixelSize(click.ParamType[Spacing]):
             return value
         parts = str(value).split(",")
         try:
-            sizes_mm = [float(part) for part in parts]
-            if len(sizes_mm) > 2:
+            if len(parts) > 2:
                 raise ValueError("more than two numbers")
-            return Spacing(sizes_mm[0], sizes_mm[-1])
+            return parsed(parts[0], parts[-1])
         except ValueError as error:
             self.fail(f"{value!r} is no pixel size: one number of mm, or ROW,COLUMN ({error})")
 

@@ -60,10 +60,10 @@ def test_a_folder_gives_its_images_and_names_the_rest(phantoms: Path) -> None:
 def test_the_nearest_word_on_the_pixel_size_counts(phantoms: Path) -> None:
     options = Options(pixel_size=Spacing(0.3, 0.4), pixel_sizes=phantoms / PIXEL_SIZES)
     scans = [each for each in found(phantoms, options) if isinstance(each, NewScan)]
-    sizes = {Path(scan.source).name: scan.manual_mm for scan in scans}
-    assert sizes["sidecar.png"] == (0.24, 0.24)
-    assert sizes["sized.png"] == (0.15, 0.15)
-    assert sizes["early.dcm"] == (0.3, 0.4)
+    sizes = {Path(scan.source).name: scan.manual for scan in scans}
+    assert sizes["sidecar.png"] == Spacing(0.24, 0.24)
+    assert sizes["sized.png"] == Spacing(0.15, 0.15)
+    assert sizes["early.dcm"] == Spacing(0.3, 0.4)
 
 
 def test_folders_are_entered_unless_told_otherwise(tmp_path: Path) -> None:
@@ -115,13 +115,13 @@ def test_sidecars_have_the_name_of_their_image() -> None:
 def test_tables_of_pixel_sizes(tmp_path: Path) -> None:
     table = tmp_path / "sizes.csv"
     table.write_text("filename,pixel size(mm),head circumference (mm)\na.png,.1,4\nx/b.png,.2,1\n")
-    assert read_table(table) == {"a.png": (0.1, 0.1), "x/b.png": (0.2, 0.2)}
+    assert read_table(table) == {"a.png": Spacing(0.1, 0.1), "x/b.png": Spacing(0.2, 0.2)}
     options = Options(pixel_sizes=table)
     sizes = Request.of([tmp_path], options).sizes
-    assert sizes.of(Path("/data/x/b.png")) == (0.2, 0.2)
+    assert sizes.of(Path("/data/x/b.png")) == Spacing(0.2, 0.2)
     assert sizes.of(Path("/data/y/b.png")) is None
     table.write_text("filename,row_mm,column_mm\na.png,0.1,0.3\n")
-    assert read_table(table) == {"a.png": (0.1, 0.3)}
+    assert read_table(table) == {"a.png": Spacing(0.1, 0.3)}
     for bad in ("name,size\na,1\n", "filename,pixel_size_mm\na,-1\n", "filename,row_mm\na,1\n"):
         table.write_text(bad)
         with pytest.raises(PixelSizesInvalid, match="line 2"):

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from hcmodel.spacing import Spacing
@@ -48,9 +48,7 @@ class Request:
                 raise PathMissing(str(path))
             roots.stored(path)
         table = {} if options.pixel_sizes is None else read_table(options.pixel_sizes)
-        size = options.pixel_size
-        for_all = None if size is None else (size.row_mm, size.column_mm)
-        sizes = PixelSizes(for_all, table)
+        sizes = PixelSizes(options.pixel_size, table)
         return cls(absolute, options.frames, options.recursive, sizes, roots)
 
     @property
@@ -60,8 +58,8 @@ class Request:
             sorted(map(str, self.paths)),
             str(self.frames),
             self.recursive,
-            self.sizes.for_all,
-            sorted(self.sizes.by_name.items()),
+            self.sizes.for_all and astuple(self.sizes.for_all),
+            sorted((name, astuple(size)) for name, size in self.sizes.by_name.items()),
         ]
         return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
@@ -121,14 +119,14 @@ class Request:
             return
         try:
             name.encode()
-            size_mm = self.sizes.of(path)
+            manual = self.sizes.of(path)
         except UnicodeEncodeError:
             yield _skip(path, "name-not-text", "a name that is not UTF-8; rename it")
         except ScanRejected as error:
             yield _skip(path, error.code, str(error))
         else:
             for frame in frame_indices(path, self.frames):
-                yield NewScan(name, frame, size_mm, version)
+                yield NewScan(name, frame, manual, version)
 
 
 def _listed(folder: Path) -> tuple[list[Path], list[Path], list[Path]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,10 @@ from worker.store.batches import (
 from worker.store.session import Database, open_database
 
 _PART_ROWS = 2048
+"""Scans and skips to a transaction: one commit for many rows."""
 _PART_S = 2.0
+"""After which a part is taken though it is small, so that workers begin while a slow drive is read.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,10 @@ def submit(
     options: Options = Options(),  # noqa: B008 - frozen
     on_progress: OnIntake = lambda _: None,
 ) -> Submission:
-    """Queues the files; the same again, after an interrupt, goes on without doubles."""
+    """Queue the files; the same again, after an interrupt, goes on without doubles.
+
+    Raises an ``OperatorError`` before anything is inserted, and ``ServiceUnavailable``.
+    """
     request = Request.of(paths, options, settings.data_roots)
     with open_database(settings) as database, reachable_publisher(settings) as publisher:
         hints = Hints(publisher)
@@ -87,29 +93,45 @@ def submit(
 def take_in(
     database: Database, kind: BatchKind, request: Request, hints: Hints, on_progress: OnIntake
 ) -> Intake:
-    """All files of the request into its batch, some thousands to a transaction."""
+    """Take all files of the request into its batch, some thousands to a transaction."""
     intake = Intake(open_batch(database, kind, request.key, request.label))
     on_progress(intake)
     for part in _parts(request.discover()):
-        scans = [each for each in part if isinstance(each, NewScan)]
-        skips = [each for each in part if isinstance(each, NewSkip)]
-        new = insert_scans(database, intake.batch, scans, published=hints.available)
-        insert_skipped(database, intake.batch, skips)
-        failpoint.hit("after-insert")
-        hints.send(new)
-        failpoint.hit("after-publish")
-        intake += Intake(intake.batch, len(scans), len(new), len(skips))
+        intake += take_part(database, intake.batch, part, hints.send, published=hints.available)
         on_progress(intake)
     finish_intake(database, intake.batch)
     return intake
 
 
+def take_part(
+    database: Database,
+    batch: str,
+    part: Sequence[NewScan | NewSkip],
+    send: Callable[[Sequence[int]], None],
+    *,
+    published: bool,
+) -> Intake:
+    """Insert rows and commit them, then send the ids of those that are new.
+
+    Never the other way round: a message must not come before its scans. ``send`` may fail in
+    silence, since a worker finds in the ledger what it was not told. ``published`` is stored with
+    the rows: whether ``send`` is about to send them.
+    """
+    scans = [entry for entry in part if isinstance(entry, NewScan)]
+    skips = [entry for entry in part if isinstance(entry, NewSkip)]
+    insert_skipped(database, batch, skips)
+    new = insert_scans(database, batch, scans, published=published)
+    failpoint.hit("after-insert")
+    send(new)
+    failpoint.hit("after-publish")
+    return Intake(batch, len(scans), len(new), len(skips))
+
+
 def _parts(found: Iterable[NewScan | NewSkip]) -> Iterator[list[NewScan | NewSkip]]:
-    """Large enough for quick transactions, small enough for workers to begin soon."""
     part: list[NewScan | NewSkip] = []
     begun_s = time.monotonic()
-    for each in found:
-        part.append(each)
+    for entry in found:
+        part.append(entry)
         if len(part) >= _PART_ROWS or time.monotonic() - begun_s >= _PART_S:
             yield part
             part = []

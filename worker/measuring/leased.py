@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from hcmodel.geometry import Spacing
 from worker import failpoint, log
 from worker.errors import HcBatchError, OperatorError, ServiceUnavailable, TimeLimit
 from worker.metrics import STAGE_SECONDS
@@ -141,7 +140,7 @@ class _Hold:
 
         def is_known(request: ScanRequest, sha256: str) -> bool:
             claimed = held[request.scan_id]
-            key = (sha256, claimed.frame, claimed.manual_mm, instrument.model)
+            key = (sha256, claimed.frame, claimed.manual, instrument.model)
             original = until_available(lambda: find_measured(self.database, *key), self.lease_s)
             return original is not None
 
@@ -174,8 +173,7 @@ class _Hold:
 def _request(claimed: Claim) -> ScanRequest:
     from worker.measuring.instrument import ScanRequest
 
-    manual = None if claimed.manual_mm is None else Spacing(*claimed.manual_mm)
-    return ScanRequest(claimed.scan_id, claimed.source, claimed.frame, manual)
+    return ScanRequest(claimed.scan_id, claimed.source, claimed.frame, claimed.manual)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, exists, or_, select, text, true, update
 
+from hcmodel.spacing import Spacing
 from worker.errors import BatchUnknown
 from worker.result import Status
 from worker.store.clock import now
@@ -30,11 +31,11 @@ class BatchKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewScan:
-    """A frame of a file to measure; ``manual_mm`` is a person's size of a row and a column."""
+    """A frame of a file to measure; ``manual`` is a person's pixel size."""
 
     source: str
     frame: int = 0
-    manual_mm: tuple[float, float] | None = None
+    manual: Spacing | None = None
     version: str = ""
 
 
@@ -96,8 +97,8 @@ def insert_scans(
             "source": scan.source,
             "frame": scan.frame,
             "version": scan.version,
-            "manual_row_mm": scan.manual_mm and scan.manual_mm[0],
-            "manual_column_mm": scan.manual_mm and scan.manual_mm[1],
+            "manual_row_mm": scan.manual and scan.manual.row_mm,
+            "manual_column_mm": scan.manual and scan.manual.column_mm,
         }
         for scan in scans
     ]

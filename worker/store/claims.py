@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute
 
+from hcmodel.spacing import Spacing
 from worker import failpoint
 from worker.errors import HcBatchError
 from worker.result import Result, Status
@@ -49,7 +50,7 @@ class Claim:
     batch_id: str
     source: str
     frame: int
-    manual_mm: tuple[float, float] | None
+    manual: Spacing | None
     attempt: int
     owner: str
 
@@ -147,8 +148,8 @@ def _take(
 
 def _as_claim(row: Row[*tuple[Any, ...]], owner: str) -> Claim:
     scan_id, batch_id, source, frame, row_mm, column_mm, attempt = row
-    manual_mm = None if row_mm is None else (row_mm, column_mm)
-    return Claim(scan_id, batch_id, source, frame, manual_mm, attempt, owner)
+    manual = None if row_mm is None else Spacing(row_mm, column_mm)
+    return Claim(scan_id, batch_id, source, frame, manual, attempt, owner)
 
 
 def renew(database: Database, owner: str, *, lease_s: float) -> int:
@@ -167,7 +168,7 @@ def finish(database: Database, claimed: Claim, result: Result) -> Status | None:
     Returns the state reached: ``DUPLICATE`` where the same content was measured meanwhile, and
     ``None`` where the scan is no longer the owner's, which then stores nothing.
     """
-    key = content_key(result.sha256, claimed.frame, claimed.manual_mm)
+    key = content_key(result.sha256, claimed.frame, claimed.manual)
     with database.writing() as connection:
         if not _still_held(connection, claimed):
             return None
@@ -249,21 +250,20 @@ def find_measured(
     database: Database,
     sha256: str,
     frame: int,
-    manual_mm: tuple[float, float] | None,
+    manual: Spacing | None,
     model: str,
 ) -> int | None:
     """The scan under which this content was measured by this model."""
     with database.reading() as connection:
-        return _measured(connection, content_key(sha256, frame, manual_mm), model)
+        return _measured(connection, content_key(sha256, frame, manual), model)
 
 
-def content_key(
-    sha256: str | None, frame: int, manual_mm: tuple[float, float] | None
-) -> str | None:
+def content_key(sha256: str | None, frame: int, manual: Spacing | None) -> str | None:
     """Equal for scans that must come out equal: same bytes, frame and given pixel size."""
     if sha256 is None:
         return None
-    return f"{sha256}:{frame}:{'x'.join(map(repr, manual_mm or ()))}"
+    size_mm = "" if manual is None else f"{manual.row_mm!r}x{manual.column_mm!r}"
+    return f"{sha256}:{frame}:{size_mm}"
 
 
 def record(
@@ -289,7 +289,7 @@ def _still_held(connection: Connection, claimed: Claim) -> bool:
 
 def _store(database: Database, connection: Connection, claimed: Claim, result: Result) -> bool:
     """Whether the result is now there: not where the same content has one under another scan."""
-    key = content_key(result.sha256, claimed.frame, claimed.manual_mm)
+    key = content_key(result.sha256, claimed.frame, claimed.manual)
     row = asdict(result) | {
         "scan_id": claimed.scan_id,
         "content_key": key if result.status in _MEASURED else None,

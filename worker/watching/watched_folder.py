@@ -6,23 +6,18 @@ import errno
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from worker import failpoint
 from worker.errors import BrokerUnreachable, ServiceUnavailable
 from worker.intake.discover import Options, Request
-from worker.intake.submit import Intake, OnIntake
+from worker.intake.submit import Intake, OnIntake, take_part
 from worker.queue.publisher import Publisher
 from worker.settings import Settings
 from worker.store.batches import (
     BatchKind,
-    NewScan,
-    NewSkip,
     finish_intake,
-    insert_scans,
-    insert_skipped,
     known_versions,
     open_batch,
 )
@@ -114,17 +109,13 @@ class Inbox:
             if (source, signature.version) not in known
             for scan_or_skip in self._request.look_at(path, signature.version)
         ]
-        scans = [scan for scan in seen if isinstance(scan, NewScan)]
-        skips = [skip for skip in seen if isinstance(skip, NewSkip)]
-        insert_skipped(self._database, self._batch, skips)
-        new = insert_scans(self._database, self._batch, scans, published=True)
-        failpoint.hit("after-insert")
+        return take_part(self._database, self._batch, seen, self._send, published=True)
+
+    def _send(self, scan_ids: Sequence[int]) -> None:
         try:
-            self._publisher.publish(new)
+            self._publisher.publish(scan_ids)
         except BrokerUnreachable as error:
             logger.warning("%s", error)  # a worker finds them in the ledger
-        failpoint.hit("after-publish")
-        return Intake(self._batch, len(scans), len(new), len(skips))
 
     def _new_folder(self) -> Folder:
         settle_s = self._how.settle_s
