@@ -1,4 +1,4 @@
-"""Writes sample files of known HC: what the demo measures, with the truth beside them."""
+"""Sample files of known HC: what the demo measures, with the truth beside them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, UltrasoundImageStorage, generate_uid
 
+from hcmodel.arrays import GreyImage
 from hcmodel.geometry import Ellipse, Spacing, perimeter
 from hcmodel.phantom import draw_phantom
 
 PIXEL_SIZES = "pixel_sizes.csv"
 RASTER = (540, 800)
+"""Rows and columns, as HC18 has them."""
 AXIS_RATIO = 0.78
+"""b/a of a usual fetal head."""
 SEED = 2018
 
 
@@ -53,16 +55,16 @@ PHANTOMS = (
 
 
 def write_samples(folder: Path) -> list[Sample]:
-    """Fills ``folder`` with phantoms, files to refuse and one to skip; returns the truth."""
+    """Fill ``folder`` with phantoms, files to refuse and one to skip; returns the truth."""
     folder.mkdir(parents=True, exist_ok=True)
-    samples = [_write_phantom(folder, number, each) for number, each in enumerate(PHANTOMS)]
+    samples = [_write_phantom(folder, number, phantom) for number, phantom in enumerate(PHANTOMS)]
     samples += _write_refusals(folder)
     (folder / "notes.txt").write_text("A file that is no image, to be skipped.\n")
     return samples
 
 
 def write_series(folder: Path, count: int, seed: int) -> list[Path]:
-    """``count`` different DICOM phantoms, for measurements of speed and for tests."""
+    """Write ``count`` different DICOM phantoms, for measurements of speed and for tests."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for number in range(count):
@@ -119,7 +121,7 @@ def _head(phantom: _Phantom, rng: np.random.Generator) -> Ellipse:
     return upright_mm.transformed(np.column_stack([to_px, center_px]))
 
 
-def _with_interface(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+def _with_interface(pixels: GreyImage) -> tuple[GreyImage, tuple[int, int]]:
     """The image inside a scanner's screen with text and a grey bar; its left top corner in px."""
     top, left = 90, 140
     screen = np.zeros((768, 1024), np.uint8)
@@ -131,7 +133,7 @@ def _with_interface(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], tuple
     return screen, (left, top)
 
 
-def _write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
+def _write_png(path: Path, pixels: GreyImage) -> None:
     if not cv2.imwrite(str(path), pixels):
         raise OSError(f"cannot write {path}")
 
@@ -140,11 +142,11 @@ def _write_pixel_sizes(path: Path, phantoms: Sequence[_Phantom]) -> None:
     with path.open("w", newline="") as lines:
         writer = csv.writer(lines)
         writer.writerow(["filename", "pixel size(mm)"])
-        writer.writerows([each.name, each.spacing.row_mm] for each in phantoms)
+        writer.writerows([phantom.name, phantom.spacing.row_mm] for phantom in phantoms)
 
 
 def _write_dicom(
-    path: Path, pixels: NDArray[np.uint8], corner_px: tuple[int, int], phantom: _Phantom
+    path: Path, pixels: GreyImage, corner_px: tuple[int, int], phantom: _Phantom
 ) -> None:
     left, top = corner_px
     region = Dataset()

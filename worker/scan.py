@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
+from hcmodel.arrays import GreyImage
 from hcmodel.geometry import Spacing
 
 SPACING_US_REGION = "us-region"
@@ -53,7 +51,7 @@ class Scan:
     stand with its region. ``decoder``: the name of what decoded the pixels.
     """
 
-    pixels: NDArray[np.uint8] = field(repr=False)
+    pixels: GreyImage = field(repr=False)
     regions: tuple[Region, ...]
     frame: int
     frames: int

@@ -41,7 +41,7 @@ class Request:
 
     @classmethod
     def of(cls, paths: Iterable[Path], options: Options, roots: Roots = Roots()) -> Request:  # noqa: B008 - frozen
-        """Raises an ``OperatorError`` before anything is inserted."""
+        """Check paths and options; raises an ``OperatorError`` before anything is inserted."""
         absolute = tuple(Path(os.path.abspath(path)) for path in paths)
         for path in absolute:
             if not path.exists():
@@ -53,7 +53,7 @@ class Request:
 
     @property
     def key(self) -> str:
-        """The same for the same paths and options."""
+        """A digest that is the same for the same paths and options."""
         said = [
             sorted(map(str, self.paths)),
             str(self.frames),
@@ -69,7 +69,7 @@ class Request:
         return ", ".join(map(str, self.paths))
 
     def discover(self) -> Iterator[NewScan | NewSkip]:
-        """All that lies below the paths, in order of names; memory stays that of one folder."""
+        """Yield all that lies below the paths, in order of names, a folder at a time."""
         for path in self.paths:
             if path.is_dir():
                 yield from self._walk(path)
@@ -78,10 +78,10 @@ class Request:
                 yield from self._scans(path)
 
     def look_at(self, path: Path, version: str = "") -> Iterator[NewScan | NewSkip]:
-        """The scans of one file of a folder, or why it has none."""
-        found = None if self._leads_out(path) else classify(path)
-        if isinstance(found, Skip):
-            yield _skip(path, found.code, found.reason)
+        """Yield the scans of one file of a folder, or why it has none."""
+        kind = None if self._leads_out(path) else classify(path)
+        if isinstance(kind, Skip):
+            yield _skip(path, kind.code, kind.reason)
         else:
             yield from self._scans(path, version)
 

@@ -14,6 +14,7 @@ from worker.errors import PixelSizesInvalid, SidecarInvalid
 from worker.reading.formats import claimed_format
 
 _SIDECAR_LIMIT = 65_536
+"""Bytes; two numbers take some thirty."""
 _TOGETHER = ("pixel size(mm)", "pixel size (mm)", "pixel_size_mm")
 
 

@@ -53,7 +53,10 @@ class Codec:
 
 
 def codec_for(transfer_syntax: str) -> Codec:
-    """The one decoder for this transfer syntax."""
+    """The one decoder for this transfer syntax.
+
+    Raises ``UnsupportedTransferSyntax``, or ``DecoderMissing`` where an extra is not installed.
+    """
     codec = _CODECS.get(transfer_syntax)
     if codec is None:
         raise UnsupportedTransferSyntax(_REFUSED.get(transfer_syntax, ""))
@@ -63,7 +66,7 @@ def codec_for(transfer_syntax: str) -> Codec:
 
 
 def _jpeg(data: bytes, layout: PixelLayout, _: str) -> Decoded:
-    """8-bit JPEG; of a colour image only the luma is decoded, as the stream holds it."""
+    """Decode 8-bit JPEG; of a colour image only the luma, as the stream holds it."""
     stream = codestreams.jpeg(data)
     layout.check_size(stream)
     if stream.precision != 8:

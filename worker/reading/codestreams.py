@@ -14,11 +14,12 @@ _STANDALONE = frozenset((0x01, *range(0xD0, 0xD8)))
 _APP0, _APP14, _START_OF_SCAN, _END = 0xE0, 0xEE, 0xDA, 0xD9
 _CODESTREAM = b"\xff\x4f\xff\x51"
 _JP2_HEADER_BYTES = 4096
+"""How far a codestream is looked for: the boxes before it take some hundred bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """Size and form of a JPEG, JPEG-LS or JPEG 2000 image.
+    """What a JPEG, JPEG-LS or JPEG 2000 image says of its size and its values.
 
     ``is_ybr``: what the stream itself tells of its colours, ``None`` if nothing.
     """
@@ -32,7 +33,10 @@ class Stream:
 
 
 def jpeg(data: bytes) -> Stream:
-    """Reads the frame header of a JPEG or JPEG-LS image, and the markers that tell its colours."""
+    """Read the frame header of a JPEG or JPEG-LS image, and the markers that tell its colours.
+
+    Raises ``FileDamaged``.
+    """
     frame: tuple[int, int, int, bytes] | None = None
     is_ybr: bool | None = None
     for marker, body in _segments(data):
@@ -51,7 +55,7 @@ def jpeg(data: bytes) -> Stream:
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Markers and their contents, up to the first scan."""
+    """Yield markers and their contents, up to the first scan."""
     if data[:2] != b"\xff\xd8":
         raise FileDamaged("no JPEG image")
     position = 2
@@ -79,7 +83,10 @@ def _frame_header(body: bytes) -> tuple[int, int, int, bytes]:
 
 
 def jpeg2000(data: bytes) -> Stream:
-    """Reads the SIZ segment of a JPEG 2000 codestream, bare or in a JP2 file."""
+    """Read the SIZ segment of a JPEG 2000 codestream, bare or in a JP2 file.
+
+    Raises ``FileDamaged``.
+    """
     start = data.find(_CODESTREAM, 0, _JP2_HEADER_BYTES)
     if start < 0 or len(data) < start + 43:
         raise FileDamaged("no JPEG 2000 image")
@@ -95,7 +102,7 @@ def jpeg2000(data: bytes) -> Stream:
 
 
 def rle_segments(data: bytes) -> int:
-    """Number of segments that an RLE frame's header announces."""
+    """The number of segments that an RLE frame's header announces; raises ``FileDamaged``."""
     if len(data) < 64:
         raise FileDamaged("an RLE header is cut short")
     return int(struct.unpack_from("<L", data)[0])

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.encaps import get_frame
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID
 
+from hcmodel.arrays import GreyImage
 from hcmodel.geometry import Spacing
 from worker.errors import (
     EnhancedUsVolume,
@@ -68,7 +68,7 @@ class DicomImage:
             raise NoSuchFrame(f"frame {frame} of {self.layout.frames}")
 
     def regions(self, manual: Spacing | None) -> tuple[Region, ...]:
-        """Phase one of the spacing rule."""
+        """Where a head may lie; raises a ``ScanRejected`` as ``candidate_regions`` does."""
         shape = (self.layout.rows, self.layout.columns)
         return spacing.candidate_regions(self.header, self.sop_class, shape, manual)
 
@@ -184,7 +184,7 @@ def _decode(image: DicomImage, frame: int) -> Decoded:
 
 
 def _native(image: DicomImage, frame: int) -> Decoded:
-    """Reads just this frame's bytes."""
+    """Read just this frame's bytes."""
     layout, pixels = image.layout, image.pixels
     size_bytes = layout.frame_bytes
     start = frame * size_bytes
@@ -211,7 +211,7 @@ def _word_vr(layout: PixelLayout) -> str:
 
 
 def _subsampled(raw: bytes, layout: PixelLayout) -> Decoded:
-    """Two luma samples, then their common colours (PS3.3 C.7.6.3.1.2)."""
+    """Take the luma: two samples stand before their common colours (PS3.3 C.7.6.3.1.2)."""
     if layout.columns % 2 or layout.bits_allocated != 8:
         raise UnsupportedPixels("YBR_FULL_422 of this size or depth")
     luma = np.frombuffer(raw, np.uint8).reshape(-1, 4)[:, :2]
@@ -234,7 +234,8 @@ def _encapsulated(image: DicomImage, frame: int) -> bytes:
         )
 
 
-def _grey(image: DicomImage, decoded: Decoded) -> NDArray[np.uint8]:
+def _grey(image: DicomImage, decoded: Decoded) -> GreyImage:
+    """The frame as ``(rows, columns)``, black is 0."""
     words, bits = decoded.words, decoded.bits
     if decoded.is_luma:
         return _to_bytes(words, bits)
@@ -245,8 +246,8 @@ def _grey(image: DicomImage, decoded: Decoded) -> NDArray[np.uint8]:
     return _one_sample(image, words, bits)
 
 
-def _one_sample(image: DicomImage, words: Words, bits: int) -> NDArray[np.uint8]:
-    """Looks each word up in a table of all values that it can have."""
+def _one_sample(image: DicomImage, words: Words, bits: int) -> GreyImage:
+    """Look each word up in a table of all values that it can have."""
     words = words.astype(np.uint16)
     signed = image.layout.is_signed
     sign, highest = 1 << (bits - 1), (1 << bits) - 1
@@ -266,8 +267,8 @@ def _one_sample(image: DicomImage, words: Words, bits: int) -> NDArray[np.uint8]
     return np.asarray(levels[entries])
 
 
-def _to_bytes(words: Words, bits: int) -> NDArray[np.uint8]:
-    """The upper 8 of ``bits``."""
+def _to_bytes(words: Words, bits: int) -> GreyImage:
+    """The upper 8 of ``bits``, in the shape of ``words``."""
     if bits >= 8:
         return (words >> (bits - 8)).astype(np.uint8)
     return (words << (8 - bits)).astype(np.uint8)

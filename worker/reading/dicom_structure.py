@@ -29,11 +29,13 @@ EXPLICIT_BIG = "1.2.840.10008.1.2.2"
 _PREAMBLE_BYTES = 128
 _META_GROUP = b"\x02\x00"
 _MAX_META_ELEMENTS = 100
+"""Several times as many as the standard knows."""
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _SHORT = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split())
 _LONG = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _MAX_VALUE_BYTES = 256
+"""A UID takes 64 bytes and a number 12: what is longer is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,10 @@ class Meta:
 
 
 def read_meta(file: BinaryIO, size_bytes: int) -> Meta:
-    """Reads the file meta information; a file without it is not taken for DICOM."""
+    """Read the file meta information.
+
+    Raises ``NotAnImage`` for a file without it, and ``FileDamaged`` where it does not end.
+    """
     file.seek(_PREAMBLE_BYTES)
     if file.read(4) != b"DICM":
         raise NotAnImage
@@ -78,7 +83,10 @@ def read_meta(file: BinaryIO, size_bytes: int) -> Meta:
 
 
 def walk(file: BinaryIO, start: int, size_bytes: int, transfer_syntax: str) -> Iterator[Element]:
-    """Top-level elements of the dataset at ``start``, up to and including the pixel data."""
+    """Yield the top-level elements of the dataset at ``start``, up to and with the pixel data.
+
+    Raises ``FileDamaged`` or ``TooLarge``; none of the elements is read before it is asked for.
+    """
     order = ">" if transfer_syntax == EXPLICIT_BIG else "<"
     implicit = is_implicit(file, start, transfer_syntax)
     for element in _top_level(file, start, size_bytes, implicit=implicit, order=order):
@@ -94,7 +102,7 @@ def is_implicit(file: BinaryIO, start: int, transfer_syntax: str) -> bool:
 
 
 def value_text(file: BinaryIO, element: Element) -> str:
-    """A short value as text."""
+    """A short value as text; raises ``FileDamaged`` for a long one."""
     if element.length is None or element.length > _MAX_VALUE_BYTES:
         raise FileDamaged(f"the value of {_name(element.tag)} is too long")
     position = file.tell()
@@ -107,7 +115,7 @@ def value_text(file: BinaryIO, element: Element) -> str:
 def _top_level(
     file: BinaryIO, start: int, size_bytes: int, *, implicit: bool, order: str
 ) -> Iterator[Element]:
-    """Yields what stands outside all sequences, and steps through the inside of open-ended ones."""
+    """Yield what stands outside all sequences; step through the inside of open-ended ones."""
     open_items: list[bool] = []  # is what surrounds each of them implicit?
     file.seek(start)
     for _ in range(MAX_ELEMENTS):

@@ -133,22 +133,22 @@ def classify(path: Path) -> FileFormat | Skip:
         if not stat.S_ISREG(os.stat(path).st_mode):
             return Skip("not-a-file", "a pipe, a device or the like")
         with open_source(path) as source:
-            found = format_of(source.file)
-            if found is FileFormat.DICOM:
+            kind = format_of(source.file)
+            if kind is FileFormat.DICOM:
                 return _dicom_kind(source)
     except FileEmpty:
-        found = Skip("empty", "an empty file")
+        kind = Skip("empty", "an empty file")
     except HcBatchError as error:
-        found = Skip(error.code, "a file that cannot be opened")
+        kind = Skip(error.code, "a file that cannot be opened")
     except OSError:
         return claimed or Skip("file-missing", "a file that is not there, or a broken link")
-    return found if isinstance(found, FileFormat) else claimed or found
+    return kind if isinstance(kind, FileFormat) else claimed or kind
 
 
 def claimed_format(path: Path) -> FileFormat | None:
     """The format that the file's name claims; ``None`` where it claims none."""
     suffix = path.suffix.lower()
-    return next((known for known in FileFormat if suffix in known.suffixes), None)
+    return next((member for member in FileFormat if suffix in member.suffixes), None)
 
 
 def format_of(file: BinaryIO) -> FileFormat | Skip:

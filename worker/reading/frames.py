@@ -30,7 +30,7 @@ class FramePolicy:
 
     @classmethod
     def parse(cls, text: str) -> FramePolicy:
-        """Reads the form that a person types."""
+        """Read the form that a person types; raises ``ValueError`` with what was expected."""
         if text in ("first", "middle", "all"):
             return cls(text)
         every = re.fullmatch(r"every:0*([1-9][0-9]{0,5})", text)

@@ -30,8 +30,9 @@ class Window:
     function: str
 
     def apply(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Values as a share 0..1 of the window."""
+        """Values as a share of the window: 0 to 1 within it. Any shape, which is kept."""
         if self.function == "SIGMOID":
+            # e^50 does not overflow, and is far beyond any grey level.
             return 1 / (1 + np.exp(np.clip(-4 * (values - self.center) / self.width, -50, 50)))
         if self.function == "LINEAR_EXACT":
             return (values - self.center) / self.width + 0.5
@@ -50,7 +51,7 @@ class Display:
     inverted: bool
 
     def levels(self, lowest: int, highest: int) -> NDArray[np.uint8]:
-        """Grey level of each stored value from ``lowest`` to ``highest``."""
+        """A table of grey levels: one for each stored value from ``lowest`` to ``highest``."""
         stored = np.arange(lowest, highest + 1, dtype=np.float64)
         values = stored * self.slope + self.intercept
         if self.window is not None:
@@ -64,7 +65,7 @@ class Display:
 
 
 def read_display(header: Dataset, photometric: str) -> Display:
-    """Rescale and window as far as the file has usable ones."""
+    """Read rescale and window, as far as the file has usable ones."""
     slope = _finite(tags.number(header, "RescaleSlope"))
     return Display(
         slope=slope or 1.0,
@@ -89,6 +90,6 @@ def _finite(value: float | None) -> float | None:
 
 
 def luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """ITU-R 601 luma of ``(..., 3)``; equal channels stay as they are."""
+    """ITU-R 601 luma ``(...)`` of colours ``(..., 3)``; equal channels stay as they are."""
     flat = np.ascontiguousarray(rgb).reshape(1, -1, 3)
     return np.asarray(Image.fromarray(flat).convert("L")).reshape(rgb.shape[:-1])

@@ -26,7 +26,7 @@ _RULES = {
 def inspect(
     path: Path, frame: int = 0, manual: Spacing | None = None, *, roots: Sequence[Path] = ()
 ) -> list[Row]:
-    """One row per region in which a head may lie, or one row with the refusal.
+    """One row per region in which a head may lie, or one row with the refusal; never raises it.
 
     Keys are the results' columns, as far as they are known before anything is measured.
     """

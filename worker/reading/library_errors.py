@@ -33,7 +33,7 @@ _DAMAGE = (
 
 @contextmanager
 def refusing_damage(part: str) -> Iterator[None]:
-    """Turns a library's complaint into a refusal that names ``part`` of the file.
+    """Turn a library's complaint into a refusal that names ``part`` of the file.
 
     The complaint itself is dropped with its chain: it may quote the file, and with it a patient.
     """
@@ -50,7 +50,7 @@ def refusing_damage(part: str) -> Iterator[None]:
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """No library warns or logs here: their texts quote tag values, names and dates among them."""
+    """Let no library warn or log: their texts quote tag values, names and dates among them."""
     for name in ("pydicom", "PIL"):
         logging.getLogger(name).disabled = True
     with warnings.catch_warnings():

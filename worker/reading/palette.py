@@ -27,19 +27,19 @@ _MAX_ENTRIES = 65536
 
 @dataclass(frozen=True, slots=True)
 class Palette:
-    """Grey levels of the indices from ``first`` on; those outside take the nearest end's."""
+    """Grey levels ``(entries,)`` from index ``first`` on; those outside take the nearest end's."""
 
     levels: NDArray[np.uint8]
     first: int
 
     def apply(self, indices: NDArray[np.generic]) -> NDArray[np.uint8]:
-        """Looks every index up."""
+        """Look every index up; ``indices`` of any shape, which is kept."""
         entries = np.clip(indices.astype(np.int32) - self.first, 0, len(self.levels) - 1)
         return self.levels[entries]
 
 
 def read_palette(header: Dataset, *, big_endian: bool, signed: bool) -> Palette:
-    """Reads the three tables, plain or segmented, of 8 or 16 bits."""
+    """Read the three tables, plain or segmented, of 8 or 16 bits; raises ``FileDamaged``."""
     descriptor = tags.numbers(header, "RedPaletteColorLookupTableDescriptor")
     if len(descriptor) != 3 or descriptor[2] not in (8, 16):
         raise FileDamaged("its palette has no proper description")
@@ -96,7 +96,7 @@ def _expanded(units: list[int], bits: int) -> list[int]:
 
 
 def _append_segment(units: list[int], position: int, table: list[int]) -> int:
-    """Adds a discrete or linear segment's entries and returns where the next one begins."""
+    """Add a discrete or linear segment's entries and return where the next one begins."""
     if position + 2 >= len(units) or len(table) >= _MAX_ENTRIES:
         raise FileDamaged("its palette is cut short")
     kind, length = units[position], units[position + 1]

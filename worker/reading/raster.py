@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from hcmodel.arrays import GreyImage, shape_of
 from hcmodel.geometry import Spacing
 from worker.errors import FileDamaged, NoSuchFrame, TooLarge, UnsupportedPixels
 from worker.reading import codestreams, tiff
@@ -45,7 +46,7 @@ def read_scan(source: Source, file_format: FileFormat, frame: int, manual: Spaci
     pixels = _grey(upright, page)
     return Scan(
         pixels=np.ascontiguousarray(pixels),
-        regions=(_page_region(pixels.shape[0], pixels.shape[1], manual),),
+        regions=(_page_region(shape_of(pixels), manual),),
         frame=frame,
         frames=frames,
         decoder=DECODER,
@@ -63,7 +64,7 @@ def describe(
     """The one region of a page, by its header; rows, columns and the like go into ``read``."""
     page, frames = _open_page(source, _RASTERS[file_format], frame)
     read.update(rows=page.rows, columns=page.columns, frames=frames, decoder=DECODER)
-    return (_page_region(page.rows, page.columns, manual),)
+    return (_page_region((page.rows, page.columns), manual),)
 
 
 def _open_page(source: Source, raster: _Raster, frame: int) -> tuple[tiff.Page, int]:
@@ -77,9 +78,9 @@ def _open_page(source: Source, raster: _Raster, frame: int) -> tuple[tiff.Page, 
     return page, len(pages)
 
 
-def _page_region(rows: int, columns: int, manual: Spacing | None) -> Region:
+def _page_region(shape: tuple[int, int], manual: Spacing | None) -> Region:
     """The whole page; its scale is a person's or none."""
-    return whole_raster((rows, columns), manual, SPACING_MANUAL if manual else None)
+    return whole_raster(shape, manual, SPACING_MANUAL if manual else None)
 
 
 def _png_pages(source: Source) -> list[tiff.Page]:
@@ -128,7 +129,7 @@ def _open(file: BinaryIO, raster: _Raster) -> Image.Image:
             raise
 
 
-def _grey(image: Image.Image, page: tiff.Page) -> NDArray[np.uint8]:
+def _grey(image: Image.Image, page: tiff.Page) -> GreyImage:
     if image.mode.startswith("I;16"):
         return _sixteen_bits(np.asarray(image), page)
     if image.mode in ("I", "F"):
@@ -143,7 +144,7 @@ def _grey(image: Image.Image, page: tiff.Page) -> NDArray[np.uint8]:
         return luma(np.asarray(image.convert("RGB")))
 
 
-def _sixteen_bits(words: NDArray[np.generic], page: tiff.Page) -> NDArray[np.uint8]:
+def _sixteen_bits(words: NDArray[np.generic], page: tiff.Page) -> GreyImage:
     values = words.astype(np.uint16)
     grey = (values >> max(page.bits - 8, 0)).astype(np.uint8)
     return 255 - grey if page.photometric == tiff.MIN_IS_WHITE else grey

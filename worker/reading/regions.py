@@ -14,6 +14,7 @@ from worker.reading import tags
 from worker.scan import Box
 
 TOLERANCE_PX = 1
+"""Some writers count a box's end as one past its last pixel; a crop moves it by more."""
 
 _FORMAT_2D = 1
 _TISSUE, _COLOUR_FLOW = 1, 2
@@ -42,7 +43,11 @@ class SpatialItem:
         )
 
     def box(self, shape: tuple[int, int]) -> Box:
-        """Rule 3: a region that leaves the raster was calibrated on another image."""
+        """The item's box in a raster of ``shape`` (rows, columns).
+
+        Raises ``RegionOutsideImage`` where it leaves the raster (rule 3): then it was calibrated on
+        another image.
+        """
         rows, columns = shape
         left, top, right, bottom = self.corners
         if (
@@ -58,14 +63,14 @@ class SpatialItem:
 
 
 def spatial_items(header: Dataset) -> list[SpatialItem]:
-    """Rule 2, over the whole sequence."""
+    """The items that show anatomy in centimetres (rule 2); raises ``FileDamaged``."""
     items = enumerate(tags.items(header, "SequenceOfUltrasoundRegions"))
     spatial = (_spatial_item(index, item) for index, item in items)
     return [item for item in spatial if item is not None]
 
 
 def _spatial_item(index: int, item: Dataset) -> SpatialItem | None:
-    """Rule 2: a 2D image of tissue or flow, in centimetres both ways, with a proper box."""
+    """Apply rule 2: a 2D image of tissue or flow, in centimetres both ways, with a proper box."""
     if (
         tags.integer(item, "RegionSpatialFormat") != _FORMAT_2D
         or tags.integer(item, "RegionDataType") not in (_TISSUE, _COLOUR_FLOW)

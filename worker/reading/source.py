@@ -33,7 +33,7 @@ class Source:
     size_bytes: int
 
     def sha256(self) -> str:
-        """Of the whole file; the frames of a cine loop share one pass over it."""
+        """The digest of the whole file; the frames of a cine loop share one pass over it."""
         status = os.fstat(self.file.fileno())
         identity = (
             status.st_dev,
@@ -55,7 +55,11 @@ _last_digest: dict[tuple[int, ...], str] = {}
 
 @contextmanager
 def open_source(path: Path, roots: Sequence[Path] = ()) -> Iterator[Source]:
-    """Opens ``path`` for reading, inside ``roots`` if there are any."""
+    """Open ``path`` for reading, inside ``roots`` if there are any.
+
+    Raises ``FileMissing``, ``FileUnreadable``, ``NotAFile``, ``FileEmpty``, ``TooLarge`` or
+    ``OutsideRoots``.
+    """
     with _naming_refusals():
         descriptor = _open_inside(path, roots) if roots else _open_regular(path)
     with os.fdopen(descriptor, "rb") as file:
@@ -70,7 +74,10 @@ def open_source(path: Path, roots: Sequence[Path] = ()) -> Iterator[Source]:
 
 
 def resolve_inside(path: Path, roots: Sequence[Path]) -> Path:
-    """``path`` without links and ``..``, if it lies in one of ``roots`` or there are none."""
+    """``path`` without links and ``..``, if it lies in one of ``roots`` or there are none.
+
+    Raises ``OutsideRoots``, ``FileMissing`` or ``FileUnreadable``.
+    """
     with _naming_refusals():
         real = Path(os.path.realpath(path, strict=True))
     if roots and not any(real.is_relative_to(root.resolve()) for root in roots):
@@ -96,7 +103,7 @@ def _open_regular(path: Path) -> int:
 
 
 def _open_inside(path: Path, roots: Sequence[Path]) -> int:
-    """Walks from the root with links refused: whoever swaps one in meanwhile gains nothing."""
+    """Walk from the root with links refused: whoever swaps one in meanwhile gains nothing."""
     real = resolve_inside(path, roots)
     if not stat.S_ISREG(real.stat().st_mode):
         raise NotAFile

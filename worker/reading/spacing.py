@@ -57,10 +57,15 @@ TAGS = (
 _DECIMAL = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
 
 _SAME_SCALE = 0.001
+"""Share by which two panes of one scale may differ: their deltas are rounded, and HC with them."""
 _PIXEL_SPACING_AGREES = 0.02
+"""PixelSpacing is often written with few digits; a crop or a resampling changes it by more."""
 _ASPECT_AGREES = 0.02
+"""PixelAspectRatio is a pair of integers, often small ones."""
 _PLAUSIBLE_MM_PER_PX = (0.03, 0.60)
+"""Imaged depths of 20 to 400 mm on rasters of about 650 rows."""
 _PLAUSIBLE_HEIGHT_MM = (20, 400)
+"""The depths at which heads are imaged lie well inside."""
 
 
 def candidate_regions(
@@ -68,7 +73,7 @@ def candidate_regions(
 ) -> tuple[Region, ...]:
     """Phase one: where a head may lie in an image of ``shape`` (rows, columns), with its scale.
 
-    A region without a spacing means that the file tells none.
+    A region without a spacing means that the file tells none. Raises a ``ScanRejected`` by name.
     """
     if sop_class == ENHANCED_US_VOLUME:
         raise EnhancedUsVolume
@@ -88,7 +93,10 @@ def candidate_regions(
 def region_of_head(
     regions: Sequence[Region], head_box_px: tuple[float, float, float, float]
 ) -> Region:
-    """Phase two: the region that holds the head's box (left, top, right, bottom; original px)."""
+    """Phase two: the region that holds the head's box (left, top, right, bottom; original px).
+
+    Raises ``HeadOutsideRegion``, ``AmbiguousRegions`` or ``SpacingConflict``.
+    """
     around = [r for r in regions if r.index is None or _holds(r.box, head_box_px)]
     if not around:
         raise HeadOutsideRegion
@@ -106,7 +114,7 @@ def whole_raster(
     source: str | None = None,
     aspect: float | None = None,
 ) -> Region:
-    """The whole image as one region."""
+    """The whole image of ``shape`` (rows, columns) as one region."""
     box = Box(0, 0, shape[1], shape[0])
     return Region(box, spacing, source, flags=_doubts(box, spacing, aspect))
 

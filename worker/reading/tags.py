@@ -34,7 +34,7 @@ _SHOWN = re.compile(r"[-+]?[0-9]{0,3}([.,][0-9]{0,12})?([eE][-+]?[0-9]{1,3})?|na
 
 
 def numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
-    """All values, or none of them where one is not a number."""
+    """All values, or none of them where one is not a number; never raises."""
     try:
         value = dataset.get(keyword)
         if value is None or value == "":
@@ -71,14 +71,14 @@ def uid(dataset: Dataset, keyword: str) -> str | None:
 
 
 def items(dataset: Dataset, keyword: str) -> list[Dataset]:
-    """A sequence's items; empty if absent, but one that does not parse is damage."""
+    """A sequence's items; empty if absent. Raises ``FileDamaged`` for one that does not parse."""
     try:
-        found = list(dataset.get(keyword) or ())
+        members = list(dataset.get(keyword) or ())
     except _UNFIT:
         raise FileDamaged(f"{keyword} cannot be read") from None
-    if not all(isinstance(item, Dataset) for item in found):
+    if not all(isinstance(item, Dataset) for item in members):
         raise FileDamaged(f"{keyword} cannot be read")
-    return found
+    return members
 
 
 def raw_text(dataset: Dataset, keyword: str) -> str | None:

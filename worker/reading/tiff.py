@@ -30,11 +30,15 @@ class Page:
 
 
 def pages(file: BinaryIO, size_bytes: int) -> list[Page]:
-    """All pages; a chain of directories that runs in a circle or out of the file is damage."""
+    """All pages, in their order.
+
+    Raises ``FileDamaged`` where the chain of directories runs in a circle or out of the file, and
+    ``TooLarge``.
+    """
     file.seek(0)
     order = ">" if file.read(4)[:2] == b"MM" else "<"
     offset = _unpack(file, order + "L")
-    found: list[Page] = []
+    read: list[Page] = []
     seen: set[int] = set()
     entries = 0
     while offset:
@@ -44,13 +48,13 @@ def pages(file: BinaryIO, size_bytes: int) -> list[Page]:
         file.seek(offset)
         count = _unpack(file, order + "H")
         entries += count
-        if entries > _MAX_ENTRIES or len(found) >= MAX_FRAMES:
+        if entries > _MAX_ENTRIES or len(read) >= MAX_FRAMES:
             raise TooLarge("too many directories")
-        found.append(_page(file, order, count))
+        read.append(_page(file, order, count))
         offset = _unpack(file, order + "L")
-    if not found:
+    if not read:
         raise FileDamaged("it has no page")
-    return found
+    return read
 
 
 def _page(file: BinaryIO, order: str, count: int) -> Page:

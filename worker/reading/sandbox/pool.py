@@ -26,9 +26,12 @@ from worker.reading.sandbox import messages
 from worker.scan import Scan
 
 MEMORY_BYTES = 1024**3
+"""Address space of a process: for its libraries and the largest image that is allowed."""
 DEADLINE_S = 20.0
+"""Per file: a sound one takes far less, but a network drive may have to wake up first."""
 
 _START_S = 60.0
+"""Libraries from a cold disk, on a machine that is busy."""
 _STOP_S = 1.0
 
 
@@ -66,12 +69,12 @@ class ReaderPool:
         self.close()
 
     def close(self) -> None:
-        """Ends the processes; nothing may be read any more."""
+        """End the processes; nothing may be read any more."""
         for reader in self._readers:
             reader.stop()
 
     def read(self, path: Path, frame: int = 0, manual: Spacing | None = None) -> Scan:
-        """Reads as ``worker.reading.read`` does, and raises what it raises.
+        """Read as ``worker.reading.read`` does, and raise what it raises.
 
         Also ``CrashedWorker`` and ``DecodeTimeout``, after which the pool goes on as before.
         """
@@ -113,7 +116,10 @@ class _Reader:
         self._is_ready = False
 
     def ask(self, request: dict[str, Any], deadline_s: float) -> tuple[dict[str, Any], bytes]:
-        """Sends a request and waits for its answer; a child that gives none is replaced."""
+        """Send a request and wait for its answer; a child that gives none is replaced.
+
+        Raises ``CrashedWorker`` or ``DecodeTimeout`` then.
+        """
         if self._process is None or self._process.poll() is not None:
             self.stop()
             self.start()
@@ -136,7 +142,7 @@ class _Reader:
                 self.start()
 
     def stop(self, *, at_once: bool = False) -> None:
-        """Ends the process: by closing its stdin, or by force where it may not listen."""
+        """End the process: by closing its stdin, or by force where it may not listen."""
         process, self._process = self._process, None
         if process is None or process.stdin is None or process.stdout is None:
             return
@@ -188,10 +194,10 @@ class _Reader:
 
 
 def _refusals(base: type[ScanRejected]) -> dict[str, type[ScanRejected]]:
-    found = {base.code: base}
+    by_code = {base.code: base}
     for kind in base.__subclasses__():
-        found.update(_refusals(kind))
-    return found
+        by_code.update(_refusals(kind))
+    return by_code
 
 
 _REFUSALS = _refusals(ScanRejected)

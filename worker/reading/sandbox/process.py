@@ -25,7 +25,7 @@ _ORPHAN_GRACE_S = 5
 
 
 def main() -> None:
-    """Serves until stdin closes."""
+    """Serve until stdin closes."""
     limits = json.loads(sys.argv[1])
     answers = _take_stdout()
     _confine(limits["memory_bytes"])
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def _take_stdout() -> BinaryIO:
-    """Codecs print; what they print must not come between the answers."""
+    """Keep stdout for the answers: codecs print, and it must not come between them."""
     answers = os.fdopen(os.dup(1), "wb")
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 1)
@@ -56,7 +56,7 @@ def _confine(memory_bytes: int) -> None:
 
 
 def _load_libraries() -> None:
-    """Now, so that the first file's time is its own."""
+    """Import them now, so that the first file's time is its own."""
     import worker.reading.dicom
     import worker.reading.raster  # noqa: F401
 
