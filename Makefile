@@ -24,11 +24,11 @@ fuzz: venv
 
 # A fault every few seconds; CHAOS_S=60 shortens, CHAOS_SEED=N repeats the order of faults.
 chaos: venv
-	.venv/bin/python tests/faults/chaos.py
+	PYTHONPATH=tests .venv/bin/python tests/faults/chaos.py
 
 # Seconds until work goes on after each fault, with the default settings.
 recovery: venv
-	.venv/bin/python tests/faults/recovery.py
+	PYTHONPATH=tests .venv/bin/python tests/faults/recovery.py
 
 lint: venv
 	.venv/bin/ruff check .

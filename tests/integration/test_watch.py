@@ -2,66 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from worker.intake.discover import Options
-from worker.intake.submit import Intake
+from rig.waiting import until
+from rig.watcher import PNG, QUICK, sources, watching
 from worker.settings import Settings
 from worker.store.progress import latest_batches, skipped_files
-from worker.store.rows import select_rows
 from worker.store.session import Database
-from worker.watching.stability import Folder, WatchOptions
-from worker.watching.watch import watch
-
-PNG = b"\x89PNG\r\n\x1a\n"
-QUICK = WatchOptions(interval_s=0.1, settle_s=0.3)
-
-
-@pytest.fixture
-def inbox(tmp_path: Path) -> Path:
-    folder = tmp_path / "inbox"
-    folder.mkdir()
-    return folder
-
-
-@contextmanager
-def watching(settings: Settings, root: Path, how: WatchOptions = QUICK) -> Iterator[list[Intake]]:
-    """A watcher in a thread; what it reports, as it comes."""
-    stop = threading.Event()
-    steps: list[Intake] = []
-    failed: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            watch(settings, [root], Options(), how, stop, steps.append)
-        except BaseException as error:
-            failed.append(error)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        yield steps
-    finally:
-        stop.set()
-        thread.join()
-        assert failed == []
-
-
-def until(condition: Callable[[], bool], timeout_s: float = 90) -> None:
-    deadline_s = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline_s, "it did not happen in time"
-        time.sleep(0.05)
-
-
-def sources(database: Database) -> list[str]:
-    return sorted(Path(row.source).name for row in select_rows(database))
+from worker.watching.stability import Folder
 
 
 @pytest.mark.parametrize("polling", [False, True])
@@ -71,7 +23,7 @@ def test_files_there_before_and_files_that_arrive(
     (inbox / "before.png").write_bytes(PNG)
     (inbox / "notes.txt").write_text("words")
     (inbox / "half.png.part").write_bytes(PNG)
-    with watching(settings, inbox, WatchOptions(0.1, 0.3, polling)) as steps:
+    with watching(settings, inbox, how=replace(QUICK, polling=polling)) as steps:
         until(lambda: sources(database) == ["before.png"])
         (inbox / "sub").mkdir()
         (inbox / "sub" / "after.png").write_bytes(PNG + b"1")

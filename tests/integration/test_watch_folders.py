@@ -7,17 +7,15 @@ import logging
 import os
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from worker.intake.discover import Options
+from rig.waiting import until
+from rig.watcher import PNG, QUICK, files, sources, watching
 from worker.result import Result, Status
 from worker.settings import Settings
 from worker.store.claims import claim, finish
@@ -25,11 +23,7 @@ from worker.store.progress import latest_batches, skipped_files
 from worker.store.rows import select_rows
 from worker.store.session import Database
 from worker.watching.mounts import filesystem_of, is_network, on_network
-from worker.watching.stability import WatchOptions
-from worker.watching.watch import watch
 
-PNG = b"\x89PNG\r\n\x1a\n"
-QUICK = WatchOptions(interval_s=0.1, settle_s=0.2)
 MOVE = replace(QUICK, move=True)
 
 
@@ -37,49 +31,6 @@ MOVE = replace(QUICK, move=True)
 def database_url(tmp_path: Path) -> str:
     """What is tested here is the file system: one kind of database will do."""
     return f"sqlite:///{tmp_path / 'ledger.sqlite3'}"
-
-
-@pytest.fixture
-def inbox(tmp_path: Path) -> Path:
-    folder = tmp_path / "inbox"
-    folder.mkdir()
-    return folder
-
-
-@contextmanager
-def watching(settings: Settings, *roots: Path, how: WatchOptions = QUICK) -> Iterator[None]:
-    stop = threading.Event()
-    failed: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            watch(settings, roots, Options(), how, stop)
-        except BaseException as error:
-            failed.append(error)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-        assert failed == []
-
-
-def until(condition: Callable[[], bool], timeout_s: float = 90) -> None:
-    deadline_s = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline_s, "it did not happen in time"
-        time.sleep(0.05)
-
-
-def sources(database: Database) -> list[str]:
-    return sorted(Path(row.source).name for row in select_rows(database))
-
-
-def files(root: Path) -> list[str]:
-    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
 
 
 def end(database: Database, name: str, code: str | None = None) -> None:
@@ -202,7 +153,7 @@ def test_a_watcher_killed_while_it_moves_goes_on_after_a_restart(
         env=environment,
         stderr=subprocess.DEVNULL,
     )
-    until(lambda: (inbox / "done").exists(), timeout_s=60)
+    until(lambda: (inbox / "done").exists())
     watcher.kill()
     watcher.wait()
     with watching(settings, inbox, how=MOVE):
