@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import contourpy
@@ -12,7 +13,8 @@ from hcmodel.arrays import FloatArray, FloatImage, Mask, shape_of
 from hcmodel.geometry import Ellipse
 from hcmodel.preprocess import Prepared
 
-LEVEL = 0.5
+ISO_LEVEL = 0.5
+"""Probability of the level line that is taken for the outline, unless the card tells another."""
 MIN_POINTS = 20
 MIN_AREA_SHARE = 0.004
 """Of the raster; the smallest head of HC18 covers 1.3 %."""
@@ -21,8 +23,13 @@ BORDER_PX = 1.5
 MIN_LINE_SHARE = 0.25
 """A level line shorter than this share of the largest piece's is a speck."""
 
+_MIN_FITTED = 5
+"""An ellipse has five parameters."""
+
 MAX_DEPTH_SHARE = 0.03
 """Of the head's size: a level line that lies deeper below its convex hull is a notch or a gap."""
+_SHARPNESS_BAND = 0.15
+"""Of the minor semi-axis, to both sides: wider than maps' edges, and clear of the midline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,28 +38,32 @@ class HeadFit:
 
     ``ellipse`` in px of the original image. ``residual``: root mean square distance of the level
     line to the ellipse, as a share of its mean semi-axis. ``border_share``: share of the level
-    line that runs along the image's border. ``main_share``: share of the area that is in the
-    largest piece. ``agreement``: soft Dice of the map and the filled ellipse. ``sharpness``:
-    mean of |2p - 1| over the ellipse's border band, low where the network wavers.
+    line that runs along the image's border. ``largest_component_share``: share of the area that is
+    in the largest piece. ``soft_dice``: soft Dice of the map and the filled ellipse.
+    ``sharpness``: mean of |2p - 1| over the ellipse's border band, low where the network wavers.
     """
 
     ellipse: Ellipse
     residual: float
     border_share: float
-    main_share: float
-    agreement: float
+    largest_component_share: float
+    soft_dice: float
     sharpness: float
 
 
-def fit_head(probability: FloatImage, prepared: Prepared, level: float = LEVEL) -> HeadFit | None:
-    """Ellipse of the head in a ``(H, W)`` map of the network's raster; ``None`` without a head.
+def fit_head(
+    probability: FloatImage, prepared: Prepared, iso_level: float = ISO_LEVEL
+) -> HeadFit | None:
+    """Return the head's ellipse in a ``(H, W)`` map of the network's raster; ``None`` without one.
 
-    ``level``: the probability along whose line it is fitted.
+    ``iso_level``: the probability along whose line it is fitted.
 
     A skull may come in two arcs, and a second bright body may lie beside it: the largest piece
     alone and all pieces together are both fitted, and the map decides between them.
     """
-    pieces = sorted(_level_lines(probability, level), key=_area_px, reverse=True)
+    if not np.isfinite(probability).all():
+        return None
+    pieces = sorted(_level_lines(probability, iso_level), key=_area_px, reverse=True)
     if not pieces or _area_px(pieces[0]) < MIN_AREA_SHARE * probability.size:
         return None
     long_enough = MIN_LINE_SHARE * len(pieces[0])
@@ -60,7 +71,7 @@ def fit_head(probability: FloatImage, prepared: Prepared, level: float = LEVEL) 
     choices = [pieces[:1], together] if len(together) > 1 else [together]
     fits = [_fit_pieces(choice, pieces, probability, prepared) for choice in choices]
     found = [fit for fit in fits if fit is not None]
-    return max(found, key=lambda fit: fit.agreement, default=None)
+    return max(found, key=lambda fit: fit.soft_dice, default=None)
 
 
 def _fit_pieces(
@@ -80,8 +91,8 @@ def _fit_pieces(
         ellipse=ellipse.transformed(prepared.to_original),
         residual=_residual(ellipse, skull_px),
         border_share=float(at_border.mean()),
-        main_share=_area_px(pieces[0]) / sum(map(_area_px, pieces)),
-        agreement=float(2 * (inside * probability).sum() / (inside.sum() + probability.sum())),
+        largest_component_share=_area_px(pieces[0]) / sum(map(_area_px, pieces)),
+        soft_dice=float(2 * (inside * probability).sum() / (inside.sum() + probability.sum())),
         sharpness=_sharpness(ellipse, probability),
     )
 
@@ -92,6 +103,8 @@ def fit_points(points_px: FloatArray) -> Ellipse | None:
     ``None`` where the points do not bend like an ellipse.
     """
     # float32 has 24 bits: centring keeps sub-pixel differences above its rounding.
+    if len(points_px) < _MIN_FITTED or not np.isfinite(points_px).all():
+        return None
     middle = points_px.mean(axis=0)
     (x_px, y_px), (first_px, second_px), angle_deg = cv2.fitEllipseDirect(
         (points_px - middle).astype(np.float32)
@@ -105,10 +118,10 @@ def fit_points(points_px: FloatArray) -> Ellipse | None:
     return Ellipse.from_matrix(middle + np.array([x_px, y_px]), axes)
 
 
-def _level_lines(probability: FloatImage, level: float) -> list[FloatArray]:
+def _level_lines(probability: FloatImage, iso_level: float) -> list[FloatArray]:
     """Outer level lines ``(N, 2)`` x, y in px, sub-pixel, closed along the raster's border."""
     padded = np.pad(probability, 1)
-    lines: list[FloatArray] = contourpy.contour_generator(z=padded, name="serial").lines(level)  # type: ignore[assignment]
+    lines: list[FloatArray] = contourpy.contour_generator(z=padded, name="serial").lines(iso_level)  # type: ignore[assignment]
     return [line[:-1] - 1 for line in lines if len(line) > MIN_POINTS and _signed_area(line) > 0]
 
 
@@ -134,6 +147,8 @@ def _at_border(points_px: FloatArray, prepared: Prepared) -> Mask:
 def _on_hull(points_px: FloatArray) -> Mask:
     """Points near the convex hull: a head is convex, so notches and gaps are not its outline."""
     hull = cv2.convexHull(points_px.astype(np.float32))[:, 0].astype(np.float64)
+    if len(hull) < 3:  # all on one line
+        return np.zeros(len(points_px), bool)
     along = np.roll(hull, -1, axis=0) - hull
     along /= np.linalg.norm(along, axis=1, keepdims=True)
     inward = np.stack([-along[:, 1], along[:, 0]], axis=1)
@@ -148,10 +163,15 @@ def _apply(affine: FloatArray, points_px: FloatArray) -> FloatArray:
 
 
 def _residual(ellipse: Ellipse, points_px: FloatArray) -> float:
-    """First-order distance of the points to the ellipse, RMS, over its mean semi-axis."""
+    """Return the first-order distance of the points to the ellipse, RMS, over its mean semi-axis.
+
+    Infinite where a point lies on the centre, from which it has no direction.
+    """
     inverse = np.linalg.inv(ellipse.matrix)
     unit = (points_px - ellipse.center_px) @ inverse.T
     radius = np.linalg.norm(unit, axis=1)
+    if not radius.all():
+        return math.inf
     slope = np.linalg.norm(unit @ inverse, axis=1) / radius
     distance_px = (radius - 1) / slope
     mean_axis_px = (ellipse.semi_axis_a_px + ellipse.semi_axis_b_px) / 2
@@ -160,5 +180,5 @@ def _residual(ellipse: Ellipse, points_px: FloatArray) -> float:
 
 def _sharpness(ellipse: Ellipse, probability: FloatImage) -> float:
     shape = shape_of(probability)
-    band = np.abs(ellipse.signed_distance_px(shape)) < 0.15 * ellipse.semi_axis_b_px
+    band = np.abs(ellipse.signed_distance_px(shape)) < _SHARPNESS_BAND * ellipse.semi_axis_b_px
     return float(np.abs(2 * probability[band] - 1).mean()) if band.any() else 0.0

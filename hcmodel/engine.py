@@ -25,9 +25,9 @@ with stderr_silenced():
 
 from hcmodel.geometry import Ellipse, Spacing
 from hcmodel.model_card import Card, WeightsError, verify
-from hcmodel.polar import CHANNELS, COLUMNS, ROWS, Outline, corrected, outline_tensor, unrolled
+from hcmodel.polar import CHANNELS, COLUMNS, ROWS, Contour, corrected, outline_tensor, unrolled
 from hcmodel.preprocess import Prepared, around, prepare, to_tensor, whole_image
-from hcmodel.uncertainty import Doubt
+from hcmodel.uncertainty import ErrorModel
 
 BATCH_SIZE_CPU = 8
 BATCH_SIZE_GPU = 32
@@ -36,9 +36,13 @@ BATCH_SIZE_GPU = 32
 Network = Callable[..., tf.Tensor]
 """From a batch and ``training`` to what the network says of it."""
 Graph = Callable[[tf.Tensor], list[tf.Tensor]]
-_MAPS, _OUTLINES = 0, 1
+_MAPS, _CONTOURS = 0, 1
 
 logger = logging.getLogger(__name__)
+
+
+class NetworkError(RuntimeError):
+    """The network could not answer; the message is the kind of TensorFlow's error."""
 
 
 class OutOfMemory(Exception):
@@ -79,7 +83,7 @@ class Engine:
         return f"{self.card.model}-thorough" if self._thorough else self.card.model
 
     @property
-    def doubt(self) -> Doubt | None:
+    def error_model(self) -> ErrorModel | None:
         """What tells how far a measurement may be off, where the card has it."""
         return self.card.doubt
 
@@ -94,8 +98,8 @@ class Engine:
         to_network = whole_image(shape, self._shape, keep_aspect=keep_aspect, pixel_aspect=aspect)
         return prepare(pixels, to_network, self._shape, aspect)
 
-    def look_closer(self, image: Prepared, head: Ellipse) -> Prepared:
-        """The same image on the network's raster, a head of it from near."""
+    def zoom(self, image: Prepared, head: Ellipse) -> Prepared:
+        """Return the same image on the network's raster, zoomed in on a head of it."""
         aspect = image.pixel_aspect
         to_network = around(head, self._shape, aspect)
         return prepare(image.original, to_network, self._shape, aspect)
@@ -109,10 +113,10 @@ class Engine:
         pixels = np.stack([each.pixels for each in batch])
         return self._answers(_MAPS, to_tensor(pixels))[..., 0]
 
-    def correct(self, batch: Sequence[tuple[Prepared, Ellipse]]) -> list[Outline | None]:
-        """What a look along the outlines of heads makes of them; see ``predict`` for memory."""
+    def correct(self, batch: Sequence[tuple[Prepared, Ellipse]]) -> list[Contour | None]:
+        """Return each head's contour in its image, or ``None``; raises as ``predict`` does."""
         bands = np.stack([unrolled(image.original, head) for image, head in batch])
-        found = self._answers(_OUTLINES, outline_tensor(bands)).astype(np.float64)
+        found = self._answers(_CONTOURS, outline_tensor(bands)).astype(np.float64)
         return [corrected(head, each) for (_, head), each in zip(batch, found, strict=True)]
 
     def _for_batches(self) -> list[Graph]:
@@ -124,6 +128,8 @@ class Engine:
         except tf.errors.ResourceExhaustedError as error:
             if self._halved or self.batch_size == 1:
                 raise OutOfMemory(f"at {self.batch_size} images at once") from error
+        except tf.errors.OpError as error:
+            raise NetworkError(type(error).__name__) from error
         self._halved = True
         self.batch_size //= 2
         logger.warning("out of memory: %d images at once from now on", self.batch_size)

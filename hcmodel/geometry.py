@@ -13,6 +13,11 @@ from hcmodel.spacing import Spacing
 __all__ = ["Ellipse", "Spacing"]
 
 
+_MAX_PX = 1e6
+_MIN_SEMI_AXIS_PX = 1e-3
+"""Far beyond what any image holds; within them no product or quotient leaves a float's range."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ellipse:
     """An ellipse in pixels of the original image; integer coordinates are pixel centres.
@@ -37,6 +42,15 @@ class Ellipse:
             float(semi_axes_px[0]),
             float(semi_axes_px[1]),
             angle_rad,
+        )
+
+    @property
+    def is_proper(self) -> bool:
+        """Whether it has an area and a place that an image can hold: no line, no point, no NaN."""
+        values = (self.center_x_px, self.center_y_px, self.angle_rad, self.semi_axis_a_px)
+        return (
+            all(abs(value) < _MAX_PX for value in values)
+            and self.semi_axis_a_px >= self.semi_axis_b_px > _MIN_SEMI_AXIS_PX
         )
 
     @property

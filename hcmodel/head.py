@@ -1,4 +1,4 @@
-"""A head as every look has found it."""
+"""A head as each stage of the cascade has found it."""
 
 from __future__ import annotations
 
@@ -7,26 +7,30 @@ from dataclasses import dataclass
 
 from hcmodel.ellipse_fit import HeadFit
 from hcmodel.geometry import Ellipse, perimeter
-from hcmodel.polar import Outline
+from hcmodel.polar import Contour
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What was fitted in the whole image, from near and along the outline, where it was looked."""
+    """What each stage fitted: in the whole image, zoomed in on the head, along its contour.
+
+    A stage that the network does not have, or that found nothing better, is ``None``. All
+    ellipses are proper ones (``Ellipse.is_proper``).
+    """
 
     whole: HeadFit
-    near: HeadFit | None = None
-    outline: Outline | None = None
+    zoomed: HeadFit | None = None
+    contour: Contour | None = None
 
     @property
     def last(self) -> HeadFit:
         """The last fit to a map: the evidence for and against the head."""
-        return self.near or self.whole
+        return self.zoomed or self.whole
 
     @property
     def ellipse(self) -> Ellipse:
         """What is measured, in px of the original image."""
-        return self.outline.ellipse if self.outline else self.last.ellipse
+        return self.contour.ellipse if self.contour else self.last.ellipse
 
     @property
     def disagreement(self) -> float:
@@ -35,7 +39,7 @@ class Head:
 
     @property
     def correction(self) -> float:
-        """The same of the last map and the outline."""
+        """The same of the last map and the contour; 0 without a contour."""
         return _apart(self.last.ellipse, self.ellipse)
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from hcmodel.flags import Flag
 from hcmodel.geometry import Ellipse, Spacing
 from hcmodel.head import Head
-from hcmodel.quality import confidence, judge, signals_of
-from hcmodel.uncertainty import Doubt
+from hcmodel.quality import confidence, judge, quality_features
+from hcmodel.uncertainty import ErrorModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +29,18 @@ class Measurement:
     flags: tuple[Flag, ...]
 
 
-def measure_head(head: Head, spacing: Spacing | None, doubt: Doubt | None) -> Measurement:
-    """A head in millimetres, judged."""
+def measure_head(
+    head: Head, spacing: Spacing | None, error_model: ErrorModel | None
+) -> Measurement:
+    """Return a head in millimetres, judged."""
     ellipse = head.ellipse
     hc_mm = bpd_mm = ofd_mm = low_mm = high_mm = None
     if spacing is not None:
         major_mm, minor_mm = ellipse.semi_axes_mm(spacing)
         hc_mm = ellipse.circumference_mm(spacing)
         ofd_mm, bpd_mm = 2 * major_mm, 2 * minor_mm
-        if doubt is not None:
-            half_mm = doubt.half_width_mm(signals_of(head, spacing))
+        if error_model is not None:
+            half_mm = error_model.half_width_mm(quality_features(head, spacing))
             low_mm, high_mm = hc_mm - half_mm, hc_mm + half_mm
     return Measurement(
         ellipse=ellipse,
@@ -47,6 +49,6 @@ def measure_head(head: Head, spacing: Spacing | None, doubt: Doubt | None) -> Me
         hc_high_mm=high_mm,
         bpd_mm=bpd_mm,
         ofd_mm=ofd_mm,
-        confidence=confidence(head, spacing, doubt),
-        flags=judge(head, spacing, doubt),
+        confidence=confidence(head, spacing, error_model),
+        flags=judge(head, spacing, error_model),
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hcmodel import CODE_VERSION
-from hcmodel.uncertainty import Doubt
+from hcmodel.uncertainty import ErrorModel, Feature
 from hcmodel.unet_config import UNetConfig
 
 SHIPPED = Path(__file__).parent / "weights" / "hc18.keras"
@@ -24,9 +24,12 @@ class WeightsError(Exception):
 class Card:
     """Stored as JSON beside the weights, ``NAME.json`` for ``NAME.keras``.
 
-    ``level`` is the probability along whose line heads are fitted, ``outline_scale`` what outlines
+    ``level`` is the probability along whose line heads are fitted, ``outline_scale`` what contours
     are multiplied by that a network with an outline look finds; HC has no bias with them. ``doubt``
-    tells how far it may be off. All come with calibration.
+    is the error model, which tells how far HC may be off. All come with calibration, and have the
+    names of their keys in the file.
+
+    Raises ``ValueError`` for values that would fail in use.
     """
 
     name: str
@@ -37,7 +40,15 @@ class Card:
     figures: Mapping[str, object] = field(default_factory=dict)
     level: float = 0.5
     outline_scale: float = 1.0
-    doubt: Doubt | None = None
+    doubt: ErrorModel | None = None
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.name, str) and isinstance(self.sha256, str)):
+            raise ValueError("name and sha256 must be text")
+        if not (isinstance(self.training, Mapping) and isinstance(self.figures, Mapping)):
+            raise ValueError("training and figures must be objects")
+        if not (_is_between(self.level, 0, 1) and _is_between(self.outline_scale, 0, 10)):
+            raise ValueError("level must lie between 0 and 1, outline_scale between 0 and 10")
 
     @property
     def model(self) -> str:
@@ -46,45 +57,61 @@ class Card:
         return f"{self.name}-{self.sha256[:12]}{calibration}-{CODE_VERSION}"
 
     def write(self, weights: Path) -> None:
-        """Writes the card beside its weights."""
+        """Write the card beside its weights."""
         text = json.dumps(asdict(self), indent=2, sort_keys=False)
         weights.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
 
 
 def read_card(weights: Path) -> Card:
-    """The card beside ``weights``; raises ``WeightsError`` where it is missing or not a card."""
+    """Return the card beside ``weights``.
+
+    Raises ``WeightsError`` where it is missing, not a card, or would fail in use.
+    """
     path = weights.with_suffix(".json")
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
-        network, doubt = UNetConfig(**fields["network"]), _doubt(fields.get("doubt"))
+        network, doubt = UNetConfig(**fields["network"]), _error_model(fields.get("doubt"))
         return Card(**{**fields, "network": network, "doubt": doubt})
     except OSError as error:
         raise WeightsError(f"no card beside the weights: {path.name} ({error.strerror})") from error
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise WeightsError(f"{path.name} is not a card of this version: {error}") from error
 
 
-def _doubt(stored: dict[str, Any] | None) -> Doubt | None:
+def _error_model(stored: dict[str, Any] | None) -> ErrorModel | None:
     if stored is None:
         return None
     lists = {name: tuple(value) for name, value in stored.items() if isinstance(value, list)}
-    return Doubt(**{**stored, **lists})
+    # Cards did not always name their features; those are in the order that never changed.
+    return ErrorModel(**{"features": _first_features(len(lists["means"])), **stored, **lists})
 
 
-def _short_hash(card: Card, doubt: Doubt) -> str:
+def _first_features(count: int) -> tuple[str, ...]:
+    return tuple(Feature)[:count]
+
+
+def _is_between(value: object, low: float, high: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and low < value < high
+
+
+def _short_hash(card: Card, error_model: ErrorModel) -> str:
     scales = {"level": card.level, "outline_scale": card.outline_scale}
-    text = json.dumps(scales | asdict(doubt), sort_keys=True)
+    numbers = asdict(error_model)
+    # In their usual order, names say nothing new: the model is the one it was without them.
+    if error_model.features == _first_features(len(error_model.features)):
+        del numbers["features"]
+    text = json.dumps(scales | numbers, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:6]
 
 
 def file_sha256(path: Path) -> str:
-    """The file's SHA-256 in hexadecimal."""
+    """Return the file's SHA-256 in hexadecimal; raises ``OSError`` as reading it does."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def verify(weights: Path) -> Card:
-    """The card, if the weights are the ones it describes; raises ``WeightsError`` otherwise."""
+    """Return the card of ``weights``; raises ``WeightsError`` where it describes other ones."""
     card = read_card(weights)
     try:
         found = file_sha256(weights)

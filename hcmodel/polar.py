@@ -1,4 +1,4 @@
-"""The look along a head's outline: the image unrolled around an ellipse, and the way back.
+"""The stage along a head's contour: the image unrolled around an ellipse, and the way back.
 
 Unrolled, skulls of all sizes and shapes are one nearly straight band, and what is left to tell is
 how far outside or inside the ellipse the outline lies.
@@ -30,7 +30,7 @@ CHANNELS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Outline:
+class Contour:
     """An ellipse in px of the original image, through what was found along an outline.
 
     ``residual``: root mean square of the offsets that the ellipse leaves.
@@ -84,14 +84,17 @@ def offsets(head: Ellipse, truth: Ellipse) -> FloatArray:
     return np.asarray((np.sqrt(np.maximum(reach, 0)) - products) / squares - 1)
 
 
-def corrected(head: Ellipse, found: FloatArray) -> Outline | None:
-    """The outline at ``found`` offsets from a head; ``None`` where they do not bend like one."""
+def corrected(head: Ellipse, found: FloatArray) -> Contour | None:
+    """Return the contour at ``found`` ``(DIRECTIONS,)`` offsets from a head.
+
+    ``None`` where they do not bend like one.
+    """
     points_px = head.center_px + _rays(head, DIRECTIONS) * (1 + found)[:, None]
     ellipse = fit_points(points_px)
     if ellipse is None:
         return None
     residual = float(np.sqrt(np.mean((found - offsets(head, ellipse)) ** 2)))
-    return Outline(ellipse, residual)
+    return Contour(ellipse, residual)
 
 
 def _rays(head: Ellipse, count: int) -> FloatArray:

@@ -15,6 +15,8 @@ class UNetConfig:
     With ``second_look`` the network was trained to see heads from near as well, and measures them
     there. With ``outline_look`` its file holds a second, small network that looks along the head's
     outline and corrects it (``outline_net``).
+
+    Raises ``ValueError`` for what no network can have.
     """
 
     input_height: int = 256
@@ -26,3 +28,13 @@ class UNetConfig:
     keep_aspect: bool = False
     second_look: bool = False
     outline_look: bool = False
+
+    def __post_init__(self) -> None:
+        sizes = (self.input_height, self.input_width, self.width, self.depth, self.stem_stride)
+        if not all(type(size) is int and size > 0 for size in sizes):
+            raise ValueError(
+                "sizes, width, depth and stride of a network are whole numbers above 0"
+            )
+        choices = (self.keep_aspect, self.second_look, self.outline_look)
+        if not all(type(choice) is bool for choice in choices):
+            raise ValueError("keep_aspect, second_look and outline_look are true or false")

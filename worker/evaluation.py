@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,13 +12,14 @@ import cv2
 import numpy as np
 
 from hcmodel.dataset.hc18 import LabelledImage, read_grey, read_truth
-from hcmodel.evaluation.metrics import Case
-from hcmodel.evaluation.negatives import Negative
-from hcmodel.evaluation.perturbations import Change, Shown
+from hcmodel.evaluation.metrics import Case, figures, trust
+from hcmodel.evaluation.negatives import NEGATIVES, Negative
+from hcmodel.evaluation.perturbations import CHANGES, Change, Shown
 from hcmodel.geometry import Ellipse, Spacing
+from hcmodel.html_page import Table
 from worker.measuring.instrument import Instrument, ScanRequest
 from worker.reading import FileFormat, classify
-from worker.result import Result
+from worker.result import Result, Status
 
 SEED = 18
 
@@ -75,6 +78,71 @@ def measured_others(folder: Path, instrument: Instrument) -> Iterator[Result]:
     files = sorted(path for path in folder.iterdir() if isinstance(classify(path), FileFormat))
     requests = (ScanRequest(number, str(path)) for number, path in enumerate(files))
     return (result for _, result in instrument.measure(requests))
+
+
+class Stress:
+    """Other looks of images, and images without a head: what instruments say of them.
+
+    ``images``: how many to show of those that each instrument has not seen; ``others``: a folder
+    of files that show no fetal head.
+    """
+
+    def __init__(self, images: int, others: Path | None) -> None:
+        self._images = images
+        self._others = others
+        self._changed: dict[str, list[Case]] = defaultdict(list)
+        self._negatives: dict[str, list[Result]] = defaultdict(list)
+
+    def add(self, unseen: Sequence[LabelledImage], instrument: Instrument) -> Iterator[str]:
+        """Try an instrument on some of its unseen images; yield what has been tried."""
+        step = max(1, len(unseen) // max(1, self._images))
+        chosen = unseen[::step][: self._images]
+        with tempfile.TemporaryDirectory() as name:
+            for change, apply in CHANGES.items():
+                self._changed[change] += evaluate_changed(chosen, apply, instrument, Path(name))
+                yield change
+            for kind, make in NEGATIVES.items():
+                self._negatives[kind] += measured_negatives(chosen, make, instrument, Path(name))
+                yield kind
+        if self._others is not None:
+            self._negatives[f"files in {self._others.name}"] += measured_others(
+                self._others, instrument
+            )
+
+    def tables(self) -> list[Table]:
+        """Return robustness, and what became of images without a head."""
+        return [self._robustness(), self._refusals()]
+
+    def _robustness(self) -> Table:
+        rows = []
+        for change, cases in self._changed.items():
+            overall, found = figures(cases)[0], trust(cases)
+            means = (
+                ("", "", "")
+                if found is None
+                else (
+                    f"{overall.adf_mm:.2f}",
+                    f"{overall.df_mm:+.2f}",
+                    f"{found.unflagged_above_10_mm}",
+                )
+            )
+            counts = (overall.images, overall.refused, overall.flagged)
+            rows.append((change, *map(str, counts), *means))
+        headings = ("images shown", "images", "refused", "flagged", "ADF mm", "DF mm")
+        return "The same images, shown otherwise", (*headings, "above 10 mm, no flag"), rows
+
+    def _refusals(self) -> Table:
+        rows = []
+        for kind, results in self._negatives.items():
+            measured = sum(result.status is Status.MEASURED for result in results)
+            flagged = sum(result.status is Status.FLAGGED for result in results)
+            refused = len(results) - measured - flagged
+            rows.append((kind, *map(str, (len(results), refused, flagged, measured))))
+        total = [sum(int(row[column]) for row in rows) for column in range(1, 5)]
+        share = 100 * total[3] / max(1, total[0])
+        rows.append(("all", *map(str, total[:3]), f"{total[3]} ({share:.1f} %)"))
+        headings = ("images without a head", "images", "refused", "flagged", "measured")
+        return "No head to measure", headings, rows
 
 
 def _subject(image: LabelledImage) -> Subject:

@@ -7,33 +7,26 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-import numpy as np
 
 from cli.console import progress, stdout
 from cli.model.dataset import folder_argument, labelled, print_table, unseen_images
-from cli.model.fits import Fits
-from cli.stress import Stress
 from hcmodel.dataset.hc18 import LabelledImage
-from hcmodel.evaluation.metrics import (
-    Case,
-    Trust,
-    coverage,
-    figures,
-    reliability,
-    repeatability,
-    trust,
-    worst,
-)
+from hcmodel.evaluation.metrics import Case
 from hcmodel.evaluation.report import report_page
-from hcmodel.html_page import Table
+from hcmodel.evaluation.tables import card_figures, tables_of
 from hcmodel.model_card import Card
 from worker.errors import TrainingDataUnusable
+from worker.evaluation import Stress
 from worker.evaluation import evaluate as evaluate_images
 from worker.measuring.instrument import open_instrument, verify_weights
 from worker.roots import Roots
 from worker.settings import Settings
+
+if TYPE_CHECKING:
+    from hcmodel.evaluation.fit_methods import FitComparison
 
 
 @click.command()
@@ -98,7 +91,7 @@ def command(
     cards = [verify_weights(replace(settings, weights=each)) for each in weights]
     parts = [_part(images, card, all_images) for card in cards]
     _each_once(parts)
-    stress, fitted = None, Fits() if fits else None
+    stress, fitted = None, _comparison() if fits else None
     if stress_images is not None:
         stress = Stress(math.ceil(stress_images / len(weights)), others)
     folds = [
@@ -107,7 +100,7 @@ def command(
     ]
     cases = [case for fold in folds for case in fold]
     seen = len(cases) - sum(len(unseen_images(images, card)) for card in cards)
-    tables = _tables(cases, folds, seen)
+    tables = tables_of(cases, folds, seen)
     for more in (stress, fitted):
         tables += more.tables() if more else []
     for table in tables:
@@ -117,11 +110,18 @@ def command(
             stdout.print(f"refused: {case.name} {case.code}")
     if into is not None:
         card = verify_weights(replace(settings, weights=into))
-        replace(card, figures=_noted(cases)).write(into)
+        replace(card, figures=card_figures(cases)).write(into)
     if report is not None:
         paths = {image.name: image.image_path for image in images}
         report.write_text(report_page(cases, tables, paths), encoding="utf-8")
         stdout.print(f"report: {report}")
+
+
+def _comparison() -> FitComparison:
+    # Keras takes 4 to 5 s to import: only those who measure pay for it.
+    from hcmodel.evaluation.fit_methods import FitComparison
+
+    return FitComparison()
 
 
 def _part(images: list[LabelledImage], card: Card, all_images: bool) -> list[LabelledImage]:
@@ -137,7 +137,10 @@ def _part(images: list[LabelledImage], card: Card, all_images: bool) -> list[Lab
 
 
 def _judge(
-    images: list[LabelledImage], settings: Settings, stress: Stress | None, fits: Fits | None
+    images: list[LabelledImage],
+    settings: Settings,
+    stress: Stress | None,
+    fits: FitComparison | None,
 ) -> list[Case]:
     # The folder is named by the person who judges; the roots are for files from others.
     with open_instrument(replace(settings, data_roots=Roots())) as instrument:
@@ -146,7 +149,9 @@ def _judge(
             for done in progress(stress.add(images, instrument), None, "stress"):
                 click.echo(f"tried: {done}", err=True)
     if fits is not None:
-        fitting = fits.add(images, settings.weights, thorough=settings.thorough)
+        from hcmodel.engine import Engine
+
+        fitting = fits.add(images, Engine(settings.weights, thorough=settings.thorough))
         for _ in progress(fitting, len(images), "fitting"):
             pass
     return cases
@@ -159,132 +164,3 @@ def _each_once(parts: Sequence[Sequence[LabelledImage]]) -> None:
         raise TrainingDataUnusable(
             f"{name} is unseen by {count} of the weights; give those of folds that do not overlap"
         )
-
-
-def _noted(cases: Sequence[Case]) -> dict[str, object]:
-    overall, *groups = figures(cases)
-    noted: dict[str, object] = {"unseen images": overall.images, "refused": overall.refused}
-    noted |= {f"ADF mm, {group.group}": _rounded(group.adf_mm) for group in (overall, *groups)}
-    noted |= {"DF mm": _rounded(overall.df_mm), "DSC %": _rounded(overall.dsc_percent)}
-    return noted | {"HD mm": _rounded(overall.hd_mm), "flagged": overall.flagged}
-
-
-def _tables(cases: Sequence[Case], folds: Sequence[Sequence[Case]], seen: int) -> list[Table]:
-    tables = [_difference_table(cases, seen)]
-    trusted = trust(cases)
-    if trusted is not None:
-        tables.append(_trust_table(trusted, folds))
-        tables.append(_interval_table(cases))
-        tables.append(_reliability_table(cases))
-        tables.append(_repeatability_table(cases))
-    return [*tables, _worst_table(cases)]
-
-
-def _difference_table(cases: Sequence[Case], seen: int) -> Table:
-    title = "Differences of HC, measured minus truth"
-    if seen:
-        title += f"; the weights were trained on exams of {seen} of these images"
-    headings = (
-        *("group", "images", "refused", "flagged"),
-        *("ADF mm", "DF mm", "rel. %", "DSC %", "HD mm"),
-    )
-    rows = [
-        (
-            line.group,
-            f"{line.images}",
-            f"{line.refused}",
-            f"{line.flagged}",
-            _with_sd(line.adf_mm, line.adf_sd_mm),
-            _with_sd(line.df_mm, line.df_sd_mm),
-            _plain(line.relative_percent),
-            _plain(line.dsc_percent),
-            _plain(line.hd_mm),
-        )
-        for line in figures(cases)
-    ]
-    return title, headings, rows
-
-
-def _trust_table(found: Trust, folds: Sequence[Sequence[Case]]) -> Table:
-    rows = [
-        ("median of the absolute differences", f"{found.median_mm:.2f} mm"),
-        ("90th percentile", f"{found.percentile_90_mm:.2f} mm"),
-        ("flagged", f"{found.flagged_percent:.1f} %"),
-        ("refused", f"{found.refused_percent:.1f} %"),
-        ("above 10 mm and not flagged", f"{found.unflagged_above_10_mm}"),
-        ("above 6 mm and not flagged", f"{found.unflagged_above_6_mm}"),
-        ("ADF on the 80 % most confident", f"{found.adf_confident_mm:.2f} mm"),
-        ("area under the risk-coverage curve", f"{found.aurc_confidence_mm:.2f} mm"),
-        ("the same at random", f"{found.aurc_random_mm:.2f} mm"),
-        ("the same by the error itself", f"{found.aurc_oracle_mm:.2f} mm"),
-    ]
-    means_mm = [line.adf_mm for line in (figures(fold)[0] for fold in folds) if line.adf_mm]
-    if len(means_mm) > 1:
-        listed = " ".join(f"{mean_mm:.2f}" for mean_mm in means_mm)
-        spread_mm = float(np.std(means_mm, ddof=1))
-        rows.insert(0, ("ADF of each fold, standard deviation", f"{listed}, {spread_mm:.2f} mm"))
-    return "How far to rely on it", ("quantity", "value"), rows
-
-
-def _interval_table(cases: Sequence[Case]) -> Table:
-    rows = [
-        (line.group, f"{line.images}", f"{line.covered_percent:.1f}", f"{line.width_mm:.1f}")
-        for line in coverage(cases)
-    ]
-    headings = ("group", "images", "holds the truth, %", "mean width mm")
-    title = "90 % interval of HC" if rows else "90 % interval of HC: these weights have none"
-    return title, headings, rows
-
-
-def _reliability_table(cases: Sequence[Case]) -> Table:
-    rows = [
-        (f"{number}", f"{each.images}", f"{each.confidence:.2f}", f"{each.within:.2f}")
-        for number, each in enumerate(reliability(cases), start=1)
-    ]
-    headings = ("fifth", "images", "mean confidence", "off by at most 3 mm")
-    return "Calibration of the confidence", headings, rows
-
-
-def _repeatability_table(cases: Sequence[Case]) -> Table:
-    headings = (
-        *("group", "pairs", "labels apart mm", "measured apart mm"),
-        *("own sd of labels mm", "own sd of measured mm"),
-    )
-    rows = [
-        (
-            line.group,
-            f"{line.pairs}",
-            *map(_plain, (line.truth_apart_mm, line.measured_apart_mm)),
-            *map(_plain, (line.truth_sd_mm, line.measured_sd_mm)),
-        )
-        for line in repeatability(cases)
-    ]
-    return "Two images of one exam, both without a flag", headings, rows
-
-
-def _worst_table(cases: Sequence[Case]) -> Table:
-    headings = ("image", "truth mm", "HC mm", "difference mm", "confidence", "flags")
-    rows = [
-        (
-            case.name,
-            _plain(case.truth_hc_mm),
-            _plain(case.hc_mm),
-            _plain(case.difference_mm),
-            _plain(case.confidence),
-            " ".join(case.flags),
-        )
-        for case in worst(cases)
-    ]
-    return "Largest differences", headings, rows
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 2)
-
-
-def _plain(value: float | None) -> str:
-    return "" if value is None else f"{value:z.2f}"
-
-
-def _with_sd(mean: float | None, deviation: float | None) -> str:
-    return _plain(mean) + (f" ± {deviation:.2f}" if deviation is not None else "")

@@ -56,11 +56,11 @@ def test_from_near_a_small_head_is_measured_closer(tmp_path: Path) -> None:
     twice = engine(tmp_path, second_look=True)
     (head,) = find_heads([twice.prepare(picture(SMALL), None)], twice)
     assert head is not None
-    assert head.near is not None
-    assert head.last is head.near
+    assert head.zoomed is not None
+    assert head.last is head.zoomed
     off_px = [
         abs(fit.ellipse.semi_axis_a_px - 46) + abs(fit.ellipse.semi_axis_b_px - 37)
-        for fit in (head.whole, head.near)
+        for fit in (head.whole, head.zoomed)
     ]
     assert off_px[1] < 0.2
     assert off_px[1] < off_px[0]
@@ -71,7 +71,7 @@ def test_a_network_that_looks_once_has_one_look(tmp_path: Path) -> None:
     once = engine(tmp_path, second_look=False)
     (head,) = find_heads([once.prepare(picture(SMALL), None)], once)
     assert head is not None
-    assert head.near is None
+    assert head.zoomed is None
     assert head.last is head.whole
     assert head.disagreement == 0
 
@@ -121,5 +121,5 @@ def test_an_outline_that_is_none_changes_nothing(tmp_path: Path) -> None:
     lost = engine(tmp_path, second_look=True, offset=-1.0)
     (head,) = find_heads([lost.prepare(picture(SMALL), None)], lost)
     assert head is not None
-    assert head.outline is None
+    assert head.contour is None
     assert head.ellipse == head.last.ellipse

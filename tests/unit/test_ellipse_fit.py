@@ -26,7 +26,7 @@ def test_finds_the_ellipse_to_a_fraction_of_a_pixel(angle_rad: float) -> None:
     truth_mm = head.circumference_mm(spacing)
     assert fit.ellipse.circumference_mm(spacing) == pytest.approx(truth_mm, abs=0.05)
     assert fit.ellipse.center_px == pytest.approx(head.center_px, abs=0.05)
-    assert fit.agreement > 0.99
+    assert fit.soft_dice > 0.99
     assert fit.residual < 0.002
 
 
@@ -75,7 +75,7 @@ def test_a_skull_in_two_arcs_is_fitted_whole() -> None:
     broken[:, 185:200] = 0
     fit = fit_head(broken, view)
     assert fit is not None
-    assert fit.main_share < 0.6
+    assert fit.largest_component_share < 0.6
     assert fit.ellipse.semi_axis_a_px == pytest.approx(200, rel=0.05)
 
 

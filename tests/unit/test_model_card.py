@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hcmodel.model_card import SHIPPED, WeightsError, read_card, verify
-from hcmodel.uncertainty import Doubt
+from hcmodel.uncertainty import ErrorModel, Feature
 
 
 @pytest.fixture
@@ -44,8 +44,9 @@ def test_a_missing_card_and_missing_weights_are_named(weights: Path) -> None:
         verify(weights)
 
 
-def test_a_doubt_comes_back_as_it_was_stored(weights: Path) -> None:
-    doubt = Doubt((1.0, 2.0), (0.5, 0.5), (0.1, -0.2), 0.7, (0.0, 0.5, 9.0), 2.5, 0.4)
-    card = replace(verify(weights), doubt=doubt)
+def test_an_error_model_comes_back_as_it_was_stored(weights: Path) -> None:
+    names = (Feature.AXIS_RATIO, Feature.LOG_RESIDUAL)
+    model = ErrorModel(names, (1.0, 2.0), (0.5, 0.5), (0.1, -0.2), 0.7, (0.0, 0.5, 9.0), 2.5, 0.4)
+    card = replace(verify(weights), doubt=model)
     card.write(weights)
     assert verify(weights) == card

@@ -1,4 +1,4 @@
-"""Doubt that is fitted to errors of known scale must say that scale again."""
+"""An error model that is fitted to errors of known scale must say that scale again."""
 
 import math
 from dataclasses import replace
@@ -9,17 +9,18 @@ import pytest
 
 from hcmodel.dataset.hc18 import LabelledImage
 from hcmodel.ellipse_fit import HeadFit
-from hcmodel.evaluation.calibration import Judged, fit_doubt, scaled, unbiased_scale
+from hcmodel.evaluation.calibration import Judged, fit_error_model, scaled, unbiased_scale
 from hcmodel.flags import Flag
 from hcmodel.geometry import Ellipse, Spacing
 from hcmodel.head import Head
 from hcmodel.model_card import Card
-from hcmodel.polar import Outline
-from hcmodel.quality import judge, signals_of
-from hcmodel.uncertainty import Doubt
+from hcmodel.polar import Contour
+from hcmodel.quality import judge, quality_features
+from hcmodel.uncertainty import ErrorModel, Feature
 from hcmodel.unet_config import UNetConfig
 
-PLAIN = Doubt(
+PLAIN = ErrorModel(
+    features=(Feature.LOG_RESIDUAL,),
     means=(0.0,),
     deviations=(1.0,),
     weights=(1.0,),
@@ -33,13 +34,16 @@ SPACING = Spacing(1, 1)
 
 
 def test_an_expected_error_becomes_interval_and_confidence() -> None:
-    assert PLAIN.expected_error_mm((math.log(2.0),)) == pytest.approx(2.0)
-    assert PLAIN.half_width_mm((math.log(2.0),)) == pytest.approx(6.0)
+    twice = {Feature.LOG_RESIDUAL: math.log(2.0)}
+    assert PLAIN.expected_error_mm(twice) == pytest.approx(2.0)
+    assert PLAIN.half_width_mm(twice) == pytest.approx(6.0)
     # 3 mm are 1.5 expected errors: halfway from the first to the second quartile.
-    assert PLAIN.confidence((math.log(2.0),)) == pytest.approx(0.375)
-    assert PLAIN.confidence((math.log(0.1),)) == 1.0
-    assert PLAIN.expected_error_mm((None,)) == pytest.approx(1.0)
-    assert PLAIN.expected_error_mm((100.0,)) == pytest.approx(math.exp(4.0))
+    assert PLAIN.confidence(twice) == pytest.approx(0.375)
+    assert PLAIN.confidence({Feature.LOG_RESIDUAL: math.log(0.1)}) == 1.0
+    for unknown in ({}, {Feature.LOG_RESIDUAL: None}, {Feature.LOG_RESIDUAL: math.nan}):
+        assert PLAIN.expected_error_mm(unknown) == pytest.approx(1.0)
+    for far in (100.0, math.inf):
+        assert PLAIN.expected_error_mm({Feature.LOG_RESIDUAL: far}) == pytest.approx(math.exp(4.0))
 
 
 def head(residual: float, error_mm: float) -> Judged:
@@ -57,36 +61,38 @@ def folds(seed: int) -> list[list[Judged]]:
 
 
 def test_the_fit_finds_what_the_errors_follow() -> None:
-    doubt = fit_doubt(folds(1))
+    model = fit_error_model(folds(1))
     for residual in (0.004, 0.02):
-        expected_mm = doubt.expected_error_mm(head(residual, 0).signals)
+        expected_mm = model.expected_error_mm(head(residual, 0).features)
         assert expected_mm == pytest.approx(200 * residual, rel=0.25)
     unseen = [each for fold in folds(2) for each in fold]
-    covered = [abs(each.error_mm) <= doubt.half_width_mm(each.signals) for each in unseen]
+    covered = [abs(each.error_mm) <= model.half_width_mm(each.features) for each in unseen]
     assert np.mean(covered) == pytest.approx(0.9, abs=0.03)
-    confidences = np.array([doubt.confidence(each.signals) for each in unseen])
+    confidences = np.array([model.confidence(each.features) for each in unseen])
     within = np.array([abs(each.error_mm) <= 3 for each in unseen])
     for low, high in ((0.0, 0.5), (0.5, 0.9), (0.9, 1.01)):
         chosen = (confidences >= low) & (confidences < high)
         assert within[chosen].mean() == pytest.approx(confidences[chosen].mean(), abs=0.08)
-    flagged = np.mean(confidences < doubt.min_confidence)
+    flagged = np.mean(confidences < model.min_confidence)
     assert flagged == pytest.approx(0.03, abs=0.02)
 
 
 def test_one_fold_is_too_few() -> None:
     with pytest.raises(ValueError, match="two folds"):
-        fit_doubt(folds(1)[:1])
+        fit_error_model(folds(1)[:1])
 
 
 def test_a_head_below_the_least_confidence_is_flagged() -> None:
-    doubt = fit_doubt(folds(1))
+    model = fit_error_model(folds(1))
     sure, unsure = head(0.002, 0).head, head(0.05, 0).head
-    assert Flag.LOW_CONFIDENCE not in judge(sure, SPACING, doubt)
-    assert Flag.LOW_CONFIDENCE in judge(unsure, SPACING, doubt)
-    assert doubt.confidence(signals_of(sure, None)) > doubt.confidence(signals_of(unsure, None))
+    assert Flag.LOW_CONFIDENCE not in judge(sure, SPACING, model)
+    assert Flag.LOW_CONFIDENCE in judge(unsure, SPACING, model)
+    assert model.confidence(quality_features(sure, None)) > model.confidence(
+        quality_features(unsure, None)
+    )
 
 
-def test_a_doubt_changes_the_instruments_name() -> None:
+def test_an_error_model_changes_the_instruments_name() -> None:
     card = Card("net", "a" * 64, UNetConfig(), "hc18")
     names = {card.model, replace(card, doubt=PLAIN).model}
     names.add(replace(card, doubt=replace(PLAIN, bias=0.1)).model)
@@ -115,10 +121,10 @@ def test_two_looks_must_agree_and_both_convince() -> None:
     assert judge(Head(like, near), SPACING, None) == ()
     larger = replace(near, ellipse=Ellipse(0, 0, 43, 32, 0))
     assert judge(Head(larger, near), SPACING, None) == (Flag.LOOKS_DIFFER,)
-    vague = replace(like, agreement=0.8)
+    vague = replace(like, soft_dice=0.8)
     for looks in ((vague, near), (near, vague)):
         assert judge(Head(*looks), SPACING, None) == (Flag.LOW_CONFIDENCE,)
-    sure = replace(PLAIN, means=(0.0,) * 8, deviations=(1.0,) * 8, weights=(0.0,) * 8)
+    sure = replace(PLAIN, weights=(0.0,))
     assert judge(Head(vague, near), SPACING, replace(sure, min_confidence=0.0)) == (
         Flag.LOW_CONFIDENCE,
     )
@@ -128,12 +134,14 @@ def test_an_outline_is_what_is_measured_and_tells_how_far_to_trust_it() -> None:
     near = HeadFit(Ellipse(0, 0, 40, 30, 0), 0.005, 0.0, 1.0, 0.97, 0.9)
     twice = Head(near, near)
     close, far = (
-        Head(near, near, Outline(Ellipse(0, 0, axis_px, 30, 0), 0.004)) for axis_px in (41, 44)
+        Head(near, near, Contour(Ellipse(0, 0, axis_px, 30, 0), 0.004)) for axis_px in (41, 44)
     )
     assert far.ellipse.semi_axis_a_px == 44
     assert far.last is near
     assert 0 == twice.correction < close.correction < far.correction
     assert judge(close, SPACING, None) == ()
     assert judge(far, SPACING, None) == (Flag.LOOKS_DIFFER,)
-    assert signals_of(close, SPACING)[-2] < signals_of(far, SPACING)[-2]  # type: ignore[operator]
-    assert len(signals_of(far, SPACING)) == len(signals_of(twice, SPACING)) + 2
+    corrections = [quality_features(each, SPACING)[Feature.LOG_CORRECTION] for each in (close, far)]
+    assert corrections == sorted(corrections)  # type: ignore[type-var]
+    unknown = {name for name, value in quality_features(twice, SPACING).items() if value is None}
+    assert unknown == {Feature.LOG_CORRECTION, Feature.LOG_CONTOUR_RESIDUAL}

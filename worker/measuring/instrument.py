@@ -173,7 +173,7 @@ class Instrument:
             BATCH_FILL_RATIO.observe(len(batch) / size)
             for (pending, view), head in zip(batch, heads, strict=True):
                 if head is not None:
-                    measured = measure_head(head, view.region.spacing, self._engine.doubt)
+                    measured = measure_head(head, view.region.spacing, self._engine.error_model)
                     pending.heads.append((view.region, _in_raster(measured, view.region)))
         for pending in waiting:
             yield pending.request, pending.result or self._verdict(pending)
