@@ -6,16 +6,22 @@ predicted, and no more than a few batches are ever in memory.
 
 from __future__ import annotations
 
+import logging
+import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
+
+import cv2
 
 from hcmodel.geometry import Spacing
 from hcmodel.measurement import Measurement, measure_head
 from hcmodel.model_card import Card, WeightsError, verify
-from worker.errors import GpuOutOfMemory, HcBatchError, ModelMismatch
+from worker.errors import GpuOutOfMemory, HcBatchError, ModelMismatch, ScanFailed
 from worker.measuring.conclusion import Head, about, conclude, refusal
 from worker.metrics import BATCH_FILL_RATIO, STAGE_SECONDS
 from worker.reading.sandbox.pool import ReaderPool
@@ -29,6 +35,23 @@ if TYPE_CHECKING:
     from worker.settings import Settings
 
 READER_PROCESSES = 2
+
+_COMPUTING = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    cv2.error,
+)
+"""What reading, computing and judging may raise. Not all exceptions: the queue's time limit is one
+as well, and ends the chunk; and a service out of reach is no scan's fault."""
+
+logger = logging.getLogger(__name__)
 
 _READ = STAGE_SECONDS.labels("read")
 _FIND = STAGE_SECONDS.labels("find")
@@ -75,7 +98,8 @@ class Instrument:
     """What measures: the network, loaded once per process, and the readers beside it.
 
     One result per request, in order; a file that is refused or fails yields a result like any
-    other. Close it, or use it as a context manager, to end the readers.
+    other, whatever goes wrong with it, and leaves its neighbours alone. Close it, or use it as a
+    context manager, to end the readers.
     """
 
     def __init__(self, engine: Engine, readers: ReaderPool, roots: Roots, ga_formula: str) -> None:
@@ -138,45 +162,85 @@ class Instrument:
     def _read(self, request: ScanRequest, is_known: IsKnown | None) -> _Pending:
         pending = _Pending(request, None, [], [])
         try:
-            with _READ.time():
-                scan = self._readers.read(
+            with self._ending_alone(pending), _READ.time():
+                pending.scan = self._readers.read(
                     self._roots.located(request.source), request.frame, request.manual
                 )
         except HcBatchError as error:
             pending.result = refusal(error, self.model)
+        scan = pending.scan
+        if scan is None:
             return pending
-        pending.scan = scan
         if is_known is not None and is_known(request, scan.sha256):
             pending.result = replace(about(scan, self.model), status=Status.DUPLICATE)
             return pending
-        for region in scan.regions:
-            box = region.box
-            crop = scan.pixels[box.top : box.bottom, box.left : box.right]
-            pending.views.append(_View(region, self._engine.prepare(crop, region.spacing)))
+        with self._ending_alone(pending):
+            pending.views = [self._view(scan, region) for region in scan.regions]
         return pending
 
-    def _flush(self, waiting: list[_Pending]) -> Iterator[tuple[ScanRequest, Result]]:
-        from hcmodel.cascade import find_heads
-        from hcmodel.engine import OutOfMemory
+    def _view(self, scan: Scan, region: Region) -> _View:
+        box = region.box
+        crop = scan.pixels[box.top : box.bottom, box.left : box.right]
+        return _View(region, self._engine.prepare(crop, region.spacing))
 
+    def _flush(self, waiting: list[_Pending]) -> Iterator[tuple[ScanRequest, Result]]:
         views = [(pending, view) for pending in waiting for view in pending.views]
         size = self.batch_size
         for start in range(0, len(views), size):
-            batch = views[start : start + size]
-            try:
-                with _FIND.time():
-                    heads = find_heads([view.prepared for _, view in batch], self._engine)
-            except OutOfMemory as error:
-                for pending, _ in batch:
-                    pending.result = refusal(GpuOutOfMemory(str(error)), self.model)
-                continue
-            BATCH_FILL_RATIO.observe(len(batch) / size)
-            for (pending, view), head in zip(batch, heads, strict=True):
-                if head is not None:
+            self._find(views[start : start + size], size)
+        for pending in waiting:
+            if pending.result is None:
+                with self._ending_alone(pending):
+                    pending.result = self._verdict(pending)
+            assert pending.result is not None
+            yield pending.request, pending.result
+
+    def _find(self, batch: Sequence[tuple[_Pending, _View]], size: int) -> None:
+        """Find and judge the heads of a batch of at most ``size`` views."""
+        from hcmodel.cascade import find_heads
+        from hcmodel.engine import OutOfMemory
+
+        try:
+            with _FIND.time():
+                heads = find_heads([view.prepared for _, view in batch], self._engine)
+        except OutOfMemory as error:
+            for pending, _ in batch:
+                pending.result = refusal(GpuOutOfMemory(str(error)), self.model)
+            return
+        except _COMPUTING as error:
+            if len(batch) == 1:
+                self._fail(batch[0][0], error)
+            else:  # one of them may have spoilt it for all
+                for each in batch:
+                    self._find([each], size)
+            return
+        BATCH_FILL_RATIO.observe(len(batch) / size)
+        for (pending, view), head in zip(batch, heads, strict=True):
+            if head is not None:
+                with self._ending_alone(pending):
                     measured = measure_head(head, view.region.spacing, self._engine.error_model)
                     pending.heads.append((view.region, _in_raster(measured, view.region)))
-        for pending in waiting:
-            yield pending.request, pending.result or self._verdict(pending)
+
+    @contextmanager
+    def _ending_alone(self, pending: _Pending) -> Iterator[None]:
+        """Let what goes wrong with one scan end this one alone, as failed."""
+        try:
+            yield
+        except _COMPUTING as error:
+            self._fail(pending, error)
+
+    def _fail(self, pending: _Pending, error: Exception) -> None:
+        kind = type(error).__name__
+        *_, last = traceback.extract_tb(error.__traceback__)
+        # Without the error's text, which may quote what a file says about a patient.
+        logger.warning(
+            "scan %d: %s in %s, line %s",
+            pending.request.scan_id,
+            kind,
+            Path(last.filename).name,
+            last.lineno,
+        )
+        pending.result = refusal(ScanFailed(kind), self.model)
 
     def _verdict(self, pending: _Pending) -> Result:
         assert pending.scan is not None
