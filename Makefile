@@ -2,7 +2,7 @@
 PYTHON ?= python3
 STAMP := .venv/.installed
 
-.PHONY: venv demo test fuzz chaos recovery lint bench clean
+.PHONY: venv demo test fuzz chaos recovery lint bench picture clean
 
 venv: $(STAMP)
 
@@ -38,6 +38,10 @@ lint: venv
 
 bench: venv
 	.venv/bin/hc-batch bench
+
+# The rooms and who imports whom, for docs/architecture.md.
+picture: venv
+	.venv/bin/python docs/picture.py
 
 clean:
 	rm -rf .venv demo

@@ -2,14 +2,17 @@
 
 import os
 import re
+import runpy
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("cli", "hcmodel", "worker")
+PAGE = (ROOT / "docs" / "architecture.md").read_text()
 
 NETWORK = {"tensorflow", "keras"}
 PIXELS = NETWORK | {"numpy", "cv2", "PIL", "pydicom"}
@@ -64,18 +67,48 @@ def test_quick_commands_load_no_heavy_library(
     assert not imported & heavy
 
 
-def test_the_top_level_is_as_agreed() -> None:
+def tracked_files() -> list[Path]:
     tracked = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     if tracked.returncode != 0:
         pytest.skip("not a git checkout")
+    return [Path(line) for line in tracked.stdout.splitlines()]
+
+
+def test_the_top_level_is_as_agreed() -> None:
     allowed = {
         *("pyproject.toml", "worker", "hcmodel", "cli", "migrations", "docker", "tests"),
         *("README.md", "Makefile", "LICENSE", "CHANGELOG.md", "docs", "constraints.txt"),
     }
-    top = {line.split("/")[0] for line in tracked.stdout.splitlines()}
+    top = {path.parts[0] for path in tracked_files()}
     assert {name for name in top if not name.startswith(".")} <= allowed
+
+
+def test_every_folder_stands_in_the_page() -> None:
+    folders = {path.parent.as_posix() for path in tracked_files()} - {".", ".ci"}
+    described = set(re.findall(r"^\| `([\w/]+)/` \|", PAGE, re.MULTILINE))
+    assert described == folders
+
+
+def test_every_contract_stands_in_the_page() -> None:
+    linter = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    for contract in linter["contracts"]:
+        assert f"\n| {contract['name']} |" in PAGE
+
+
+def test_calls_stand_where_the_page_says() -> None:
+    steps = re.findall(r"^\|.+\| `([\w.]+)\(.*\)` \| `(.+)` \|$", PAGE, re.MULTILINE)
+    assert len(steps) > 10
+    for call, path in steps:
+        source = (ROOT / path).read_text()
+        for name in call.split("."):
+            assert re.search(rf"\b(def|class) {name}\b", source), (name, path)
+
+
+def test_the_picture_shows_these_imports() -> None:
+    drawn = runpy.run_path(str(ROOT / "docs" / "picture.py"))["picture"]()
+    assert drawn == (ROOT / "docs" / "rooms.svg").read_text(), "draw it anew: make picture"
 
 
 def test_catch_alls_are_few() -> None:
