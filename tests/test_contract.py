@@ -27,7 +27,7 @@ SOURCES = "\n".join(
     for path in sorted((ROOT / package).rglob("*.py"))
 )
 CODES, FLAGS = (ROOT / "docs/codes.md").read_text().split("## Flagged")
-SETTINGS = (ROOT / "README.md").read_text()
+SETTINGS = (ROOT / "docs/settings.md").read_text()
 SETTING = re.compile(r'"(HC_[A-Z_]+)"')
 FIRST_CELL = re.compile(r"^\| `([^`]+)` \|", re.MULTILINE)
 

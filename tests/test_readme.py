@@ -1,19 +1,26 @@
-"""The README and docs/codes.md say what the program does: every command, setting and code."""
+"""The pages say what the program does: commands, codes, flags and skipped tests; in short lines."""
 
 import importlib
 import re
 from pathlib import Path
 
 import click
+import pytest
 
 from cli.main import COMMANDS, cli
 from hcmodel.flags import Flag
 from worker.errors import HcBatchError
-from worker.store.rows import COLUMNS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 CODES = (ROOT / "docs" / "codes.md").read_text()
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CHANGELOG.md",
+    ROOT / "hcmodel/weights/MODEL_CARD.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+LINK = re.compile(r"\]\(([^):#]+)[^):]*\)")
 
 
 def subclasses(kind: type) -> set[type]:
@@ -23,12 +30,6 @@ def subclasses(kind: type) -> set[type]:
 def test_every_command_stands_in_the_readme() -> None:
     for name in COMMANDS:
         assert f"`hc-batch {name}" in README, name
-
-
-def test_every_setting_stands_in_the_readme() -> None:
-    source = (ROOT / "worker" / "settings.py").read_text()
-    for variable in sorted(set(re.findall(r"\bHC_[A-Z_]+[A-Z]\b", source))):
-        assert f"`{variable}`" in README, variable
 
 
 def test_every_code_has_its_line() -> None:
@@ -43,12 +44,35 @@ def test_every_flag_has_its_line() -> None:
     assert lines == [f"| `{flag}` | {flag.meaning} |" for flag in Flag]
 
 
-def test_the_first_columns_are_the_published_ones() -> None:
-    published = re.search(r"`(batch, source, frame.*?)`", README, re.DOTALL)
-    assert published is not None
-    names = re.split(r",\s*", published[1])
-    assert tuple(names) == COLUMNS[: len(names)]
-    assert len(names) == 27
+def test_the_readme_stays_short() -> None:
+    assert len(README.splitlines()) < 150
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    reached, ahead = set(), [ROOT / "README.md"]
+    while ahead:
+        page = ahead.pop()
+        if page not in reached:
+            reached.add(page)
+            links = [(page.parent / link).resolve() for link in LINK.findall(page.read_text())]
+            assert all(link.exists() for link in links), (page, links)
+            ahead += [link for link in links if link.suffix == ".md"]
+    assert set((ROOT / "docs").glob("*.md")) <= reached
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_prose_wraps_at_100_columns(page: Path) -> None:
+    prose = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    lines = [line for line in prose.splitlines() if not line.startswith(("|", "    "))]
+    assert [line for line in lines if len(line) > 100] == []
+
+
+def test_the_readme_tells_which_tests_need_data() -> None:
+    sources = "".join(path.read_text() for path in (ROOT / "tests").rglob("*.py"))
+    variables = set(re.findall(r'environ(?:\.get\(|\[)"([A-Z0-9_]+_DIR)"', sources))
+    assert variables
+    for variable in variables:
+        assert f"`{variable}`" in README, variable
 
 
 def test_every_command_has_help_with_an_example() -> None:
