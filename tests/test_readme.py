@@ -60,6 +60,17 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
     assert set((ROOT / "docs").glob("*.md")) <= reached
 
 
+def test_files_that_pages_name_are_there() -> None:
+    named = re.compile(r"`((?:cli|docs|hcmodel|migrations|tests|worker)/[\w/.]+)`")
+    missing = {
+        (page.name, path)
+        for page in PAGES
+        for path in named.findall(page.read_text())
+        if not (ROOT / path).exists()
+    }
+    assert not missing
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_prose_wraps_at_100_columns(page: Path) -> None:
     prose = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
