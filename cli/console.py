@@ -18,7 +18,7 @@ stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def progress(items: Iterable[Item], total: int | None, label: str) -> Iterator[Item]:
-    """The items, with a bar on standard error while a terminal is there."""
+    """Yield the items, with a bar on standard error while a terminal is there."""
     yield from track(
         items, label, total=total, console=stderr, transient=True, disable=not stderr.is_terminal
     )

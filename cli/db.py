@@ -42,6 +42,6 @@ def check() -> None:
         state = schema.check(make_engine(settings.database_url))
     if not state.current:
         differences = "; ".join(state.drift) or "no differences within the tables"
-        found = state.revision or "no tables"
-        raise SchemaOutdated(f"found {found}, need {state.head}; {differences}")
+        revision = state.revision or "no tables"
+        raise SchemaOutdated(f"found {revision}, need {state.head}; {differences}")
     stdout.print(f"{settings.database_name}: ok, revision {state.revision}")

@@ -19,11 +19,11 @@ from cli.main import EXIT_NOT_FINISHED, EXIT_UNEXPECTED
 from cli.table import STYLES, counts_line, number
 from worker.intake.discover import Options
 from worker.intake.submit import submit
-from worker.reports.tabular import NOTICE
+from worker.reports.record import NOTICE
 from worker.result import Status
 from worker.sample_files import PIXEL_SIZES, Sample, write_samples
 from worker.settings import Settings
-from worker.store.rows import Filter, Row, select_rows
+from worker.store.rows import Filter, ReportRow, select_rows
 from worker.store.session import open_database
 
 TOLERANCE = 0.03
@@ -84,15 +84,15 @@ def _worker(environment: dict[str, str], state: Path) -> Iterator[None]:
                 process.kill()
 
 
-def _as_expected(sample: Sample, row: Row | None) -> bool:
+def _as_expected(sample: Sample, row: ReportRow | None) -> bool:
     if row is None:
         return False
     if sample.hc_mm is None:
         return row.status == Status.REJECTED
-    return row.hc_mm is not None and abs(row.hc_mm / sample.hc_mm - 1) < TOLERANCE
+    return row.sizes.hc_mm is not None and abs(row.sizes.hc_mm / sample.hc_mm - 1) < TOLERANCE
 
 
-def _table(samples: list[Sample], rows: dict[str, Row]) -> Table:
+def _table(samples: list[Sample], rows: dict[str, ReportRow]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("file", "what it is", "status"):
         table.add_column(heading, no_wrap=True)
@@ -104,15 +104,16 @@ def _table(samples: list[Sample], rows: dict[str, Row]) -> Table:
         if row is None:
             table.add_row(sample.name, sample.note, "missing")
             continue
-        known = row.hc_mm is not None and sample.hc_mm is not None
+        hc_mm, truth_mm = row.sizes.hc_mm, sample.hc_mm
+        apart = "" if hc_mm is None or truth_mm is None else f"{hc_mm - truth_mm:+.1f}"
         status = Status(row.status)
         table.add_row(
             sample.name,
             sample.note,
             f"[{STYLES.get(status, 'default')}]{status}[/]",
-            number(sample.hc_mm),
-            number(row.hc_mm),
-            f"{row.hc_mm - sample.hc_mm:+.1f}" if known else "",  # type: ignore[operator]
-            row.code or " ".join(row.flags),
+            number(truth_mm),
+            number(hc_mm),
+            apart,
+            row.code or " ".join(row.ellipse.flags),
         )
     return table

@@ -1,4 +1,4 @@
-"""Follows a batch to its end with a progress bar."""
+"""Follow a batch to its end with a progress bar."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def bar() -> Progress:
-    """A bar on standard error; nothing where no terminal looks on."""
+    """Return a bar on standard error; nothing where no terminal looks on."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -27,15 +27,15 @@ def bar() -> Progress:
 
 
 def follow(database: Database, batch: str, timeout_s: float | None = None) -> BatchProgress:
-    """Waits until the batch is finished or the time is over."""
+    """Wait until the batch is finished or the time is over. Raises ``BatchUnknown``."""
     # Loads SQLAlchemy: not for those who only ask a command for help.
     from worker.store.progress import wait
 
-    with bar() as shown:
-        task = shown.add_task(f"batch {batch}", total=None)
+    with bar() as progress_bar:
+        task = progress_bar.add_task(f"batch {batch}", total=None)
 
         def update(present: BatchProgress) -> None:
             done = present.total - present.pending
-            shown.update(task, total=present.total, completed=done)
+            progress_bar.update(task, total=present.total, completed=done)
 
         return wait(database, batch, timeout_s, update)

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from cli.console import stdout
 from cli.main import EXIT_SOME_REFUSED
-from cli.options import input_options, paths_argument, read_options
+from cli.options import input_options, paths_argument
 from worker.intake.discover import Options, Request
 from worker.reading.inspect import inspect
 from worker.settings import Settings
@@ -34,7 +34,6 @@ HEADINGS = (
 @click.command()
 @paths_argument
 @input_options
-@read_options
 @click.option(
     "--format",
     "format_name",
@@ -62,13 +61,13 @@ def command(paths: tuple[Path, ...], options: Options, format_name: str) -> None
 
 
 def _rows(request: Request) -> Iterator[dict[str, Any]]:
-    for found in request.discover():
-        if not isinstance(found, NewScan):
-            yield {"source": found.source, "status": "skipped", "message": found.reason}
+    for entry in request.discover():
+        if not isinstance(entry, NewScan):
+            yield {"source": entry.source, "status": "skipped", "message": entry.reason}
             continue
-        path = request.roots.located(found.source)
-        for row in inspect(path, found.frame, found.manual, roots=request.roots.paths):
-            yield {"source": found.source, **row}
+        path = request.roots.located(entry.source)
+        for row in inspect(path, entry.frame, entry.manual, roots=request.roots.paths):
+            yield {"source": entry.source, **row}
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:

@@ -51,11 +51,11 @@ class LazyGroup(click.Group):
     """Knows its commands by name and one line of help; imports a command when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names in the order of ``COMMANDS``: as one would use them."""
+        """Return the names in the order of ``COMMANDS``: as one would use them."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Imports the command's file."""
+        """Import the command's file."""
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(COMMANDS[cmd_name][0])
@@ -63,7 +63,7 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Lists the commands without importing them."""
+        """List the commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
@@ -88,7 +88,7 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Runs the command line; every error ends in one line and its exit code."""
+    """Run the command line; every error ends in one line and its exit code."""
     try:
         code = cli.main(standalone_mode=False)
     except click.exceptions.Abort:
@@ -109,7 +109,7 @@ def main() -> None:
 
 
 def _tell_unexpected(error: Exception) -> None:
-    """Where it happened, without the error's own text: that may quote a file about a patient."""
+    """Say where it happened, without the error's own text: that may quote a patient's file."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     what = f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}"
     click.echo(f"hc-batch: {what}; please report it [unexpected]", err=True)
@@ -118,7 +118,7 @@ def _tell_unexpected(error: Exception) -> None:
 
 
 def exit_code_for(progress: Progress) -> int:
-    """The exit code of a batch that was followed to its end, or given up."""
+    """Return the exit code of a batch that was followed to its end, or given up."""
     if not progress.finished:
         return EXIT_NOT_FINISHED
     refused = progress.counts[Status.REJECTED] + progress.counts[Status.FAILED]

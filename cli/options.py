@@ -5,15 +5,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from hcmodel.spacing import Spacing
 from worker.intake.pixel_sizes import parsed
 from worker.reading import FramePolicy
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class PixelSize(click.ParamType[Spacing]):
@@ -24,7 +22,7 @@ class PixelSize(click.ParamType[Spacing]):
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> Spacing:
-        """One number for both axes, or two."""
+        """Return the size that one number tells for both axes, or two."""
         if isinstance(value, Spacing):
             return value
         parts = str(value).split(",")
@@ -36,13 +34,6 @@ class PixelSize(click.ParamType[Spacing]):
             self.fail(f"{value!r} is no pixel size: one number of mm, or ROW,COLUMN ({error})")
 
 
-format_option = click.option(
-    "--format",
-    "format_name",
-    type=click.Choice(["table", "csv", "json", "jsonl"]),
-    default="table",
-    show_default=True,
-)
 thorough_option = click.option(
     "--thorough",
     is_flag=True,
@@ -94,8 +85,8 @@ _INPUT_OPTIONS = (
 )
 
 
-def read_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Hands the input options to the command as one ``options``."""
+def input_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Hand pixel sizes, frames and folders to the command as one ``options``."""
 
     @functools.wraps(command)
     def wrapped(
@@ -114,18 +105,13 @@ def read_options(command: Callable[..., None]) -> Callable[..., None]:
 
         command(options=Options(pixel_size, pixel_sizes, policy, recursive), **others)
 
+    for option in reversed(_INPUT_OPTIONS):
+        wrapped = option(wrapped)
     return wrapped
 
 
-def input_options(command: Command) -> Command:
-    """How files are read: pixel sizes, frames, folders."""
-    for option in reversed(_INPUT_OPTIONS):
-        command = option(command)
-    return command
-
-
 def metrics_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Hands the address at which to serve metrics to the command, as ``metrics``, or None."""
+    """Hand the address at which to serve metrics to the command, as ``metrics``, or None."""
 
     @functools.wraps(command)
     def wrapped(metrics_host: str, metrics_port: int | None, **others: Any) -> None:

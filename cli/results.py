@@ -9,9 +9,10 @@ from pathlib import Path
 import click
 
 from cli.console import stderr, stdout
-from cli.options import batch_option, format_option
+from cli.options import batch_option
 from cli.table import rows_table
-from worker.reports.tabular import NOTICE, write_rows
+from worker.reports.forms import FORMS, write_rows
+from worker.reports.record import NOTICE
 from worker.result import Status
 from worker.settings import Settings
 from worker.store.rows import Filter, select_rows
@@ -33,7 +34,13 @@ NEWEST = 50
 @click.option("--until", type=click.DateTime(), help="Only rows before this time (UTC).")
 @click.option("--source", help="Only paths with this in them; * and ? are wildcards.")
 @click.option("--limit", type=click.IntRange(min=1), help="The newest N rows.")
-@format_option
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", *FORMS]),
+    default="table",
+    show_default=True,
+)
 @click.option(
     "--out",
     "target",
@@ -47,7 +54,7 @@ def command(
     until: datetime | None,
     source: str | None,
     limit: int | None,
-    format_name: str,
+    form: str,
     target: Path | None,
 ) -> None:
     """Show or export the rows.
@@ -64,17 +71,17 @@ def command(
         until=_utc(until),
         source=source,
     )
-    on_terminal = format_name == "table" and target is None and sys.stdout.isatty()
+    on_terminal = form == "table" and target is None and sys.stdout.isatty()
     if limit is None and on_terminal:
         limit = NEWEST
     with open_database(Settings.from_environment()) as database:
         rows = select_rows(database, which, limit=limit, newest_first=limit is not None)
-        if format_name != "table":
+        if form != "table":
             if target is None:
-                write_rows(rows, format_name, sys.stdout)
+                write_rows(rows, form, sys.stdout)
                 return
             with target.open("w", encoding="utf-8", newline="") as file:
-                count = write_rows(rows, format_name, file)
+                count = write_rows(rows, form, file)
             stderr.print(f"{count} rows in {target}")
             return
         table = rows_table(rows)

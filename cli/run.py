@@ -11,10 +11,10 @@ import click
 from cli.console import stderr, stdout
 from cli.follow import bar
 from cli.main import EXIT_INTERRUPTED, exit_code_for
-from cli.options import input_options, paths_argument, read_options, thorough_option
+from cli.options import input_options, paths_argument, thorough_option
 from cli.table import counts_line, rows_table
 from worker.intake.discover import Options
-from worker.reports.tabular import NOTICE
+from worker.reports.record import NOTICE
 from worker.run import measure_run, prepare_run
 from worker.settings import Settings
 from worker.store.progress import counts, progress, skipped_files
@@ -28,7 +28,6 @@ NEWEST = 50
 @paths_argument
 @input_options
 @thorough_option
-@read_options
 def command(paths: tuple[Path, ...], options: Options, thorough: bool) -> None:
     """Measure files in this process and store the rows; no queue needed.
 
@@ -53,11 +52,11 @@ def _measure(database: Database, settings: Settings, batch: str) -> None:
     before = progress(database, batch)
     if not before.pending:
         return
-    with bar() as shown:
-        task = shown.add_task(
+    with bar() as progress_bar:
+        task = progress_bar.add_task(
             "measuring", total=before.total, completed=before.total - before.pending
         )
-        measure_run(database, settings, batch, lambda _claim, _status: shown.advance(task))
+        measure_run(database, settings, batch, lambda _claim, _status: progress_bar.advance(task))
 
 
 def _report(database: Database, batch: str) -> None:

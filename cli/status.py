@@ -38,9 +38,9 @@ def command(batch: str | None, skipped: bool, followed: bool) -> None:
             table = Table(box=None, pad_edge=False, header_style="bold")
             for heading in ("batch", "kind", "created (UTC)", "scans", "from"):
                 table.add_column(heading, overflow="fold")
-            for each in latest_batches(database):
-                created = f"{each.created_at:%Y-%m-%d %H:%M}"
-                table.add_row(each.batch, each.kind, created, counts_line(each.counts), each.label)
+            for line in latest_batches(database):
+                created = f"{line.created_at:%Y-%m-%d %H:%M}"
+                table.add_row(line.batch, line.kind, created, counts_line(line.counts), line.label)
             stdout.print(table)
         stdout.print(_summary(present))
         if skipped and batch is not None:
@@ -51,7 +51,7 @@ def command(batch: str | None, skipped: bool, followed: bool) -> None:
 
 
 def _follow(database: Database, settings: Settings, batch: str | None) -> NoReturn:
-    """Ends the command with the batch, or the newest one."""
+    """End the command with the batch, or the newest one."""
     if batch is None:
         newest = latest_batches(database, limit=1)
         if not newest:

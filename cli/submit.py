@@ -11,7 +11,7 @@ import click
 from cli.console import stderr, stdout
 from cli.follow import bar, follow
 from cli.main import exit_code_for
-from cli.options import input_options, paths_argument, read_options
+from cli.options import input_options, paths_argument
 from cli.table import counts_line
 from worker.settings import Settings
 
@@ -26,7 +26,6 @@ NAMED = 20
 @click.command()
 @paths_argument
 @input_options
-@read_options
 @click.option("--wait", is_flag=True, help="Follow the batch to its end.")
 @click.option(
     "--timeout", type=click.FloatRange(min=0), metavar="S", help="With --wait: at most S seconds."
@@ -44,17 +43,17 @@ def command(paths: tuple[Path, ...], options: Options, wait: bool, timeout: floa
     from worker.store.session import open_database
 
     settings = Settings.from_environment()
-    with bar() as shown:
-        task = shown.add_task("submitting", total=None)
+    with bar() as progress_bar:
+        task = progress_bar.add_task("submitting", total=None)
 
         def update(intake: Intake) -> None:
-            shown.update(task, completed=intake.found)
+            progress_bar.update(task, completed=intake.found)
 
         submission = submit(settings, paths, options, update)
     stdout.print(submission.batch)
     again = submission.found - submission.new
-    known = f" ({again} of them queued before)" if again else ""
-    stderr.print(f"{submission.found} scans{known}, {submission.skipped} files skipped")
+    of_these = f" ({again} of them queued before)" if again else ""
+    stderr.print(f"{submission.found} scans{of_these}, {submission.skipped} files skipped")
     if submission.skipped:
         with open_database(settings) as database:
             _name_skipped(database, submission.batch)
@@ -68,7 +67,7 @@ def command(paths: tuple[Path, ...], options: Options, wait: bool, timeout: floa
 
 
 def _name_skipped(database: Database, batch: str) -> None:
-    """The first of them: an archive may hold thousands."""
+    """Name the first of them: an archive may hold thousands."""
     from worker.store.progress import progress, skipped_files
 
     for file in skipped_files(database, batch, NAMED):

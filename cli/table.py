@@ -10,7 +10,7 @@ from rich.table import Table
 from worker.result import Status
 
 if TYPE_CHECKING:
-    from worker.store.rows import Row
+    from worker.store.rows import ReportRow
 
 STYLES = {
     Status.MEASURED: "green",
@@ -20,8 +20,8 @@ STYLES = {
 }
 
 
-def rows_table(rows: Iterable[Row]) -> Table:
-    """The columns that fit a terminal; CSV and JSON have them all."""
+def rows_table(rows: Iterable[ReportRow]) -> Table:
+    """Return a table of the columns that fit a terminal; CSV and JSON have them all."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("source", overflow="fold")
     for heading in ("frame", "status", "HC mm", "± mm", "BPD mm", "OFD mm", "GA weeks", "conf."):
@@ -33,38 +33,38 @@ def rows_table(rows: Iterable[Row]) -> Table:
             row.source,
             f"{row.frame}",
             f"[{STYLES.get(status, 'default')}]{status}[/]",
-            number(row.hc_mm),
+            number(row.sizes.hc_mm),
             number(_half_width_mm(row)),
-            number(row.bpd_mm),
-            number(row.ofd_mm),
-            number(row.ga_weeks),
-            number(row.confidence, 2),
-            row.code or " ".join(row.flags),
+            number(row.sizes.bpd_mm),
+            number(row.sizes.ofd_mm),
+            number(row.sizes.ga_weeks),
+            number(row.ellipse.confidence, 2),
+            row.code or " ".join(row.ellipse.flags),
         )
     return table
 
 
-def _half_width_mm(row: Row) -> float | None:
-    """Half of HC's 90 % interval."""
-    if row.hc_low_mm is None or row.hc_high_mm is None:
+def _half_width_mm(row: ReportRow) -> float | None:
+    """Return half of HC's 90 % interval."""
+    if row.sizes.hc_low_mm is None or row.sizes.hc_high_mm is None:
         return None
-    return (row.hc_high_mm - row.hc_low_mm) / 2
+    return (row.sizes.hc_high_mm - row.sizes.hc_low_mm) / 2
 
 
 def counts_line(counts: Mapping[Status, int], skipped: int = 0) -> str:
-    """``12 measured, 1 rejected, 2 skipped``: what there is, nothing that there is not."""
+    """Return ``12 measured, 1 rejected, 2 skipped``: nothing that there is not."""
     parts = [f"{counts[status]} {status}" for status in Status if counts.get(status)]
     parts += [f"{skipped} skipped"] if skipped else []
     return ", ".join(parts) or "nothing yet"
 
 
 def number(value: float | None, digits: int = 1) -> str:
-    """A number for people; empty where unknown."""
+    """Return a number for people; empty where unknown."""
     return "" if value is None else f"{value:.{digits}f}"
 
 
 def duration(seconds: float | None) -> str:
-    """``42 s``, ``7 min`` or ``3.5 h``; ``unknown time`` where it is."""
+    """Return ``42 s``, ``7 min`` or ``3.5 h``; ``unknown time`` where it is."""
     if seconds is None:
         return "unknown time"
     if seconds < 90:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.console import stderr
-from cli.options import input_options, metrics_options, read_options
+from cli.options import input_options, metrics_options
 from worker import log
 from worker.multiprocess_metrics import Address, shared_metrics
 from worker.settings import Settings
@@ -29,7 +29,6 @@ DEFAULTS = WatchOptions()
     metavar="DIR...",
 )
 @input_options
-@read_options
 @click.option(
     "--interval",
     type=click.FloatRange(min=0.1),

@@ -164,33 +164,34 @@ def _judge(subjects: Iterable[Subject], instrument: Instrument) -> Iterator[Case
         yield Case(
             name=subject.name,
             exam=subject.exam,
-            shape=(result.rows or 0, result.columns or 0),
+            shape=(result.origin.rows or 0, result.origin.columns or 0),
             spacing=subject.spacing,
             truth=subject.truth,
             truth_hc_mm=subject.truth_hc_mm,
             ellipse=_ellipse(result),
-            hc_mm=result.hc_mm,
-            hc_low_mm=result.hc_low_mm,
-            hc_high_mm=result.hc_high_mm,
-            confidence=result.confidence,
-            flags=result.flags,
+            hc_mm=result.sizes.hc_mm,
+            hc_low_mm=result.sizes.hc_low_mm,
+            hc_high_mm=result.sizes.hc_high_mm,
+            confidence=result.ellipse.confidence,
+            flags=result.ellipse.flags,
             code=result.code,
         )
 
 
 def _ellipse(result: Result) -> Ellipse | None:
+    head = result.ellipse
     if (
-        result.center_x_px is None
-        or result.center_y_px is None
-        or result.semi_axis_a_px is None
-        or result.semi_axis_b_px is None
-        or result.angle_rad is None
+        head.center_x_px is None
+        or head.center_y_px is None
+        or head.semi_axis_a_px is None
+        or head.semi_axis_b_px is None
+        or head.angle_rad is None
     ):
         return None
     return Ellipse(
-        result.center_x_px,
-        result.center_y_px,
-        result.semi_axis_a_px,
-        result.semi_axis_b_px,
-        result.angle_rad,
+        head.center_x_px,
+        head.center_y_px,
+        head.semi_axis_a_px,
+        head.semi_axis_b_px,
+        head.angle_rad,
     )

@@ -174,8 +174,8 @@ def instrument() -> Iterator[Instrument]:
 def measured(instrument: Instrument, requests: dict[str, ScanRequest]) -> dict[str, float]:
     found = {}
     for name, (_, result) in zip(requests, instrument.measure(requests.values()), strict=True):
-        assert result.hc_mm is not None, f"{name}: {result.message}"
-        found[name] = result.hc_mm
+        assert result.sizes.hc_mm is not None, f"{name}: {result.message}"
+        found[name] = result.sizes.hc_mm
     return found
 
 

@@ -130,7 +130,9 @@ class Chaos:
         wrong = 0
         for batch in self.batches:
             self.plant.check(batch, BATCH)
-            found_mm = [row.hc_mm or 0 for row in select_rows(self.plant.database, Filter(batch))]
+            found_mm = [
+                row.sizes.hc_mm or 0 for row in select_rows(self.plant.database, Filter(batch))
+            ]
             wrong += sum(abs(hc_mm - found_mm[0]) > WITHIN_MM for hc_mm in found_mm)
         total = sum(counts(self.plant.database).values())
         assert total == len(self.batches) * BATCH

@@ -8,13 +8,14 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import func, select, update
 
+from worker.columns import columns_of
 from worker.errors import BatchUnknown, CrashedWorker, HcBatchError
-from worker.result import Result, Status
+from worker.result import FileIdentity, HeadEllipse, HeadSizes, Result, Status
 from worker.settings import Settings
 from worker.store.batches import (
     BatchKind,
@@ -47,7 +48,7 @@ from worker.store.recovery import (
 )
 from worker.store.rows import COLUMNS, Filter, select_rows
 from worker.store.session import Database, open_database
-from worker.store.tables import AttemptRow, ResultRow, ScanRow
+from worker.store.tables import RESULT_COLUMNS, AttemptRow, ResultRow, ScanRow
 
 MODEL = "hc-test-1"
 LEASE_S = 60.0
@@ -57,11 +58,9 @@ def measured(sha256: str, hc_mm: float = 250.0) -> Result:
     return Result(
         Status.MEASURED,
         MODEL,
-        hc_mm=hc_mm,
-        hc_low_mm=hc_mm - 4,
-        hc_high_mm=hc_mm + 6,
-        sha256=sha256,
-        flags=("border", "zoom"),
+        sizes=HeadSizes(hc_mm=hc_mm, hc_low_mm=hc_mm - 4, hc_high_mm=hc_mm + 6),
+        ellipse=HeadEllipse(flags=("border", "zoom")),
+        file=FileIdentity(sha256=sha256),
     )
 
 
@@ -88,16 +87,18 @@ def test_a_submitted_batch_is_measured_and_reported(database: Database) -> None:
     ids = submit(database, 3)
     claims = claim(database, ids, "host:1:a", lease_s=LEASE_S)
     assert [c.source for c in claims] == [f"/scans/{n:05}.png" for n in range(3)]
-    refused = Result(Status.REJECTED, MODEL, code="no-head", message="No head.", sha256="c")
+    refused = Result(
+        Status.REJECTED, MODEL, code="no-head", message="No head.", file=FileIdentity(sha256="c")
+    )
     for claimed, result in zip(claims, [measured("a"), measured("b", 100), refused], strict=True):
         assert finish(database, claimed, result) is result.status
 
     rows = list(select_rows(database))
     assert [row.status for row in rows] == ["measured", "measured", "rejected"]
-    assert [row.hc_mm for row in rows] == [250.0, 100.0, None]
-    assert [row.hc_low_mm for row in rows] == [246.0, 96.0, None]
-    assert [row.hc_high_mm for row in rows] == [256.0, 106.0, None]
-    assert rows[0].flags == ("border", "zoom")
+    assert [row.sizes.hc_mm for row in rows] == [250.0, 100.0, None]
+    assert [row.sizes.hc_low_mm for row in rows] == [246.0, 96.0, None]
+    assert [row.sizes.hc_high_mm for row in rows] == [256.0, 106.0, None]
+    assert rows[0].ellipse.flags == ("border", "zoom")
     assert rows[0].measured_at is not None
     assert rows[0].measured_at.utcoffset() is not None
     assert (rows[2].code, rows[2].message) == ("no-head", "No head.")
@@ -122,7 +123,7 @@ def test_an_expired_lease_can_be_taken_and_the_first_owner_stores_nothing(
     assert second.attempt == 2
     assert finish(database, first, measured("a", 1.0)) is None
     assert finish(database, second, measured("a", 2.0)) is Status.MEASURED
-    assert [row.hc_mm for row in select_rows(database)] == [2.0]
+    assert [row.sizes.hc_mm for row in select_rows(database)] == [2.0]
 
 
 def test_a_renewed_lease_does_not_expire(database: Database) -> None:
@@ -170,15 +171,18 @@ def test_equal_content_is_measured_once(database: Database) -> None:
     assert finish(database, two, measured("same", 201.0)) is Status.DUPLICATE
     assert finish(database, replace(other_frame, frame=1), measured("same")) is Status.MEASURED
     duplicate = list(select_rows(database))[1]
-    assert (duplicate.status, duplicate.hc_mm) == ("duplicate", 200.0)
+    assert (duplicate.status, duplicate.sizes.hc_mm) == ("duplicate", 200.0)
     assert duplicate.duplicate_of == one.scan_id
 
 
 def test_a_reader_that_recognised_the_content_ends_as_duplicate(database: Database) -> None:
     one, two = claim(database, submit(database, 2), "host:1:a", lease_s=LEASE_S)
     finish(database, one, measured("same", 200.0))
-    assert finish(database, two, Result(Status.DUPLICATE, MODEL, sha256="same")) is Status.DUPLICATE
-    assert [row.hc_mm for row in select_rows(database)] == [200.0, 200.0]
+    assert (
+        finish(database, two, Result(Status.DUPLICATE, MODEL, file=FileIdentity(sha256="same")))
+        is Status.DUPLICATE
+    )
+    assert [row.sizes.hc_mm for row in select_rows(database)] == [200.0, 200.0]
 
 
 def test_the_same_request_continues_its_unfinished_batch(database: Database) -> None:
@@ -249,7 +253,11 @@ def test_requeue_tries_failed_and_rejected_scans_again(database: Database) -> No
     batch = batch_of(database)
     good, refused, _ = claim(database, ids, "host:1:a", lease_s=LEASE_S)
     finish(database, good, measured("a"))
-    finish(database, refused, Result(Status.REJECTED, MODEL, code="no-head", sha256="b"))
+    finish(
+        database,
+        refused,
+        Result(Status.REJECTED, MODEL, code="no-head", file=FileIdentity(sha256="b")),
+    )
     assert requeue(database, batch, [Status.FAILED]) == 0
     assert requeue(database, batch, [Status.REJECTED, Status.MEASURED]) == 1
     assert take_unpublished(database, list_empty=False, grace_s=60) == [refused.scan_id]
@@ -343,8 +351,8 @@ def test_rows_are_filtered_ordered_and_limited(database: Database) -> None:
 
 
 def test_every_field_of_a_result_is_stored() -> None:
-    stored = {field.name for field in fields(Result)}
-    assert stored <= set(ResultRow.__table__.columns.keys())
+    stored = {column.name for column in columns_of(Result)}
+    assert stored <= set(RESULT_COLUMNS.keys())
     assert stored <= set(COLUMNS)
 
 

@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 from sqlalchemy import Row, func, select, update
 
 from worker.errors import CrashedWorker
-from worker.result import Result, Status
+from worker.result import FileIdentity, Result, Status
 from worker.store import schema
 from worker.store.batches import BatchKind, NewScan, finish_intake, insert_scans, open_batch
 from worker.store.claims import MAX_ATTEMPTS, Claim, claim, finish, give_back
@@ -70,7 +70,7 @@ class Ledger(RuleBasedStateMachine):
     @rule(claimed=claims, status=ENDS, content=st.sampled_from("abc"))
     def finish(self, claimed: Claim, status: Status, content: str) -> None:
         before = self.read(claimed.scan_id)
-        result = Result(status, MODEL, sha256=content)
+        result = Result(status, MODEL, file=FileIdentity(sha256=content))
         reached = finish(self.database, claimed, result)
         held = (before.state, before.owner, before.attempts) == (
             Status.RUNNING,
@@ -86,7 +86,12 @@ class Ledger(RuleBasedStateMachine):
         before = self.read(claimed.scan_id)
         # Equal to the old one where its owner gave it back and took it again: then it is valid.
         if taken and taken[0] != claimed:
-            assert finish(self.database, claimed, Result(status, MODEL, sha256="late")) is None
+            assert (
+                finish(
+                    self.database, claimed, Result(status, MODEL, file=FileIdentity(sha256="late"))
+                )
+                is None
+            )
             assert self.read(claimed.scan_id) == before
         return multiple(*taken)
 

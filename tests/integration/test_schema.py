@@ -55,7 +55,12 @@ def test_rows_of_the_first_version_are_kept(engine: Engine, settings: Settings) 
     assert schema.check(engine).current
     with open_database(settings) as database:
         (row,) = select_rows(database)
-    assert (row.source, row.hc_mm, row.hc_low_mm, row.hc_high_mm) == ("a.png", 175.5, None, None)
+    assert (row.source, row.sizes.hc_mm, row.sizes.hc_low_mm, row.sizes.hc_high_mm) == (
+        "a.png",
+        175.5,
+        None,
+        None,
+    )
     schema.downgrade(engine, "0001")
     with engine.connect() as connection:
         assert connection.scalar(text("SELECT hc_mm FROM results")) == 175.5

@@ -16,7 +16,7 @@ import pytest
 
 from rig.waiting import until
 from rig.watcher import PNG, QUICK, files, sources, watching
-from worker.result import Result, Status
+from worker.result import FileIdentity, Result, Status
 from worker.settings import Settings
 from worker.store.claims import claim, finish
 from worker.store.progress import latest_batches, skipped_files
@@ -39,7 +39,10 @@ def end(database: Database, name: str, code: str | None = None) -> None:
     (claimed,) = claim(database, [scan_id], "test", lease_s=60)
     status = Status.REJECTED if code else Status.MEASURED
     sha256 = None if code else f"{scan_id:064x}"
-    assert finish(database, claimed, Result(status, "m", code=code, sha256=sha256)) is status
+    assert (
+        finish(database, claimed, Result(status, "m", code=code, file=FileIdentity(sha256=sha256)))
+        is status
+    )
 
 
 def test_several_roots_have_a_batch_each(

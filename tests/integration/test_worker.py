@@ -97,13 +97,13 @@ def test_phantoms_come_out_with_their_hc_and_only_once(
         assert rows.keys() == samples.keys()
         for name, sample in samples.items():
             if sample.hc_mm is None:
-                assert (rows[name].status, rows[name].hc_mm) == ("rejected", None), name
+                assert (rows[name].status, rows[name].sizes.hc_mm) == ("rejected", None), name
                 assert rows[name].code
             else:
-                assert rows[name].hc_mm == pytest.approx(sample.hc_mm, rel=0.03), name
+                assert rows[name].sizes.hc_mm == pytest.approx(sample.hc_mm, rel=0.03), name
         assert rows["no_scale.png"].code == "spacing-unknown"
-        assert rows["no_scale.png"].semi_axis_a_px is not None
-        assert rows["sized.png"].spacing_source == "manual"
+        assert rows["no_scale.png"].ellipse.semi_axis_a_px is not None
+        assert rows["sized.png"].scale.spacing_source == "manual"
 
         assert workers_listening(settings)
         second = submit(settings, [inbox], options)
@@ -114,7 +114,7 @@ def test_phantoms_come_out_with_their_hc_and_only_once(
         assert again[Status.DUPLICATE] == heads
         assert again[Status.MEASURED] == again[Status.FLAGGED] == 0
         for row in select_rows(database, Filter(batch=second.batch)):
-            assert row.hc_mm == rows[Path(row.source).name].hc_mm
+            assert row.sizes.hc_mm == rows[Path(row.source).name].sizes.hc_mm
 
         watched = watched_batch(settings, database, tmp_path / "watched", inbox / "early.dcm")
         assert finished(database, watched).counts[Status.DUPLICATE] == 1
@@ -158,6 +158,7 @@ def test_real_images_come_out_near_their_annotated_hc(
         done = finished(database, batch)
     assert done.counts[Status.MEASURED] + done.counts[Status.FLAGGED] == len(truth_mm) == 40
     apart_mm = [
-        abs((row.hc_mm or 0) - truth_mm[Path(row.source).name]) for row in select_rows(database)
+        abs((row.sizes.hc_mm or 0) - truth_mm[Path(row.source).name])
+        for row in select_rows(database)
     ]
     assert statistics.mean(apart_mm) < 4

@@ -3,41 +3,82 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from hcmodel.flags import Flag
 from hcmodel.gestational_age import FORMULAS
 from hcmodel.measurement import Measurement
 from worker.errors import HcBatchError, NoHead, ScanFailed, SpacingUnknown
 from worker.reading.spacing import region_of_head
-from worker.result import Result, Status
+from worker.result import (
+    FileIdentity,
+    HeadEllipse,
+    HeadSizes,
+    PixelOrigin,
+    Result,
+    Scale,
+    Status,
+)
 from worker.scan import Region, Scan
 
-Head = tuple[Region, Measurement]
-"""A region and the head that was found in it, in pixels of the whole image."""
+
+@dataclass(frozen=True, slots=True)
+class RegionHead:
+    """The head that was found in a region, in pixels of the whole image."""
+
+    region: Region
+    head: Measurement
 
 
-def conclude(scan: Scan, heads: Sequence[Head], model: str, ga_formula: str) -> Result:
-    """The result of a scan; of several heads the most confident one counts."""
-    known = about(scan, model)
+def conclude(scan: Scan, heads: Sequence[RegionHead], model: str, ga_formula: str) -> Result:
+    """Return the scan's result; of several heads the most confident one counts."""
+    result = about(scan, model)
     unscaled = all(region.spacing is None for region in scan.regions)
     if not heads:
-        known = _with_scale(known, scan.regions)
-        return _refused(known, SpacingUnknown() if unscaled else NoHead())
-    region, head = max(heads, key=lambda pair: pair[1].confidence)
-    known = _with_head(known, region, head)
+        result = _with_scale(result, scan.regions)
+        return _refused(result, SpacingUnknown() if unscaled else NoHead())
+    chosen = max(heads, key=lambda found: found.head.confidence)
+    result = _with_head(result, chosen)
     if unscaled:
-        return _refused(known, SpacingUnknown())
+        return _refused(result, SpacingUnknown())
     try:
-        region = region_of_head(scan.regions, head.ellipse.bounding_box_px())
+        region = region_of_head(scan.regions, chosen.head.ellipse.bounding_box_px())
     except HcBatchError as error:
-        return _refused(known, error)
-    doubts = (*scan.flags, *region.flags, *head.flags, *_other_heads(heads, head))
-    weeks = FORMULAS[ga_formula](head.hc_mm) if head.hc_mm else None
+        return _refused(result, error)
+    others = _other_heads(heads, chosen.head)
+    flags = tuple(dict.fromkeys((*scan.flags, *region.flags, *chosen.head.flags, *others)))
     return replace(
-        known,
-        status=Status.FLAGGED if doubts else Status.MEASURED,
-        flags=tuple(dict.fromkeys(doubts)),
+        result,
+        status=Status.FLAGGED if flags else Status.MEASURED,
+        sizes=_sizes(chosen.head, ga_formula),
+        ellipse=replace(result.ellipse, flags=flags),
+    )
+
+
+def refusal(error: HcBatchError, model: str) -> Result:
+    """Return the result of a file that could not be read."""
+    return _refused(Result(Status.REJECTED, model), error)
+
+
+def about(scan: Scan, model: str) -> Result:
+    """Return what the file alone tells, as a rejected scan without a code."""
+    rows, columns = scan.pixels.shape
+    return Result(
+        status=Status.REJECTED,
+        model=model,
+        file=FileIdentity(scan.sop_instance_uid, scan.study_instance_uid, scan.sha256),
+        origin=PixelOrigin(decoder=scan.decoder, rows=rows, columns=columns),
+    )
+
+
+def _refused(result: Result, error: HcBatchError) -> Result:
+    status = Status.FAILED if isinstance(error, ScanFailed) else Status.REJECTED
+    return replace(result, status=status, code=error.code, message=str(error))
+
+
+def _sizes(head: Measurement, ga_formula: str) -> HeadSizes:
+    weeks = FORMULAS[ga_formula](head.hc_mm) if head.hc_mm else None
+    return HeadSizes(
         hc_mm=head.hc_mm,
         hc_low_mm=head.hc_low_mm,
         hc_high_mm=head.hc_high_mm,
@@ -48,76 +89,57 @@ def conclude(scan: Scan, heads: Sequence[Head], model: str, ga_formula: str) -> 
     )
 
 
-def refusal(error: HcBatchError, model: str) -> Result:
-    """The result of a file that could not be read."""
-    return _refused(Result(Status.REJECTED, model), error)
-
-
-def about(scan: Scan, model: str) -> Result:
-    """What the file alone tells."""
-    return Result(
-        status=Status.REJECTED,
-        model=model,
-        decoder=scan.decoder,
-        rows=scan.pixels.shape[0],
-        columns=scan.pixels.shape[1],
-        sop_instance_uid=scan.sop_instance_uid,
-        study_instance_uid=scan.study_instance_uid,
-        sha256=scan.sha256,
-    )
-
-
-def _refused(known: Result, error: HcBatchError) -> Result:
-    status = Status.FAILED if isinstance(error, ScanFailed) else Status.REJECTED
-    return replace(known, status=status, code=error.code, message=str(error))
-
-
-def _other_heads(heads: Sequence[Head], chosen: Measurement) -> tuple[Flag, ...]:
-    """A flag where another region shows a head elsewhere, not the same one again."""
-    for _, other in heads:
-        apart_px = other.ellipse.center_px - chosen.ellipse.center_px
+def _other_heads(heads: Sequence[RegionHead], chosen: Measurement) -> tuple[Flag, ...]:
+    """Return a flag where another region shows a head elsewhere, not the same one again."""
+    for other in heads:
+        apart_px = other.head.ellipse.center_px - chosen.ellipse.center_px
         if float(apart_px @ apart_px) > chosen.ellipse.semi_axis_a_px**2:
             return (Flag.SEVERAL_HEADS,)
     return ()
 
 
-def _with_scale(known: Result, regions: tuple[Region, ...]) -> Result:
-    """The scale of a scan without a head, where its regions leave no doubt about it."""
-    region = regions[0]
-    if len({each.spacing for each in regions}) > 1:
-        return known
-    return _with_region(known, region) if len(regions) == 1 else _with_spacing(known, region)
+def _with_scale(result: Result, regions: tuple[Region, ...]) -> Result:
+    """Add the scale of a scan without a head, where its regions leave no doubt about it."""
+    first = regions[0]
+    if len({region.spacing for region in regions}) > 1:
+        return result
+    return _with_region(result, first) if len(regions) == 1 else _with_spacing(result, first)
 
 
-def _with_spacing(known: Result, region: Region) -> Result:
+def _with_spacing(result: Result, region: Region) -> Result:
     spacing = region.spacing
     return replace(
-        known,
-        row_mm=spacing.row_mm if spacing else None,
-        column_mm=spacing.column_mm if spacing else None,
-        spacing_source=region.spacing_source,
+        result,
+        scale=Scale(
+            row_mm=spacing.row_mm if spacing else None,
+            column_mm=spacing.column_mm if spacing else None,
+            spacing_source=region.spacing_source,
+        ),
     )
 
 
-def _with_region(known: Result, region: Region) -> Result:
+def _with_region(result: Result, region: Region) -> Result:
     box = region.box
-    return replace(
-        _with_spacing(known, region),
+    origin = replace(
+        result.origin,
         region_index=region.index,
         region_box=f"{box.left},{box.top},{box.right},{box.bottom}",
         delta_x_cm=region.delta_x_cm,
         delta_y_cm=region.delta_y_cm,
     )
+    return replace(_with_spacing(result, region), origin=origin)
 
 
-def _with_head(known: Result, region: Region, head: Measurement) -> Result:
-    ellipse = head.ellipse
+def _with_head(result: Result, found: RegionHead) -> Result:
+    ellipse = found.head.ellipse
     return replace(
-        _with_region(known, region),
-        center_x_px=ellipse.center_x_px,
-        center_y_px=ellipse.center_y_px,
-        semi_axis_a_px=ellipse.semi_axis_a_px,
-        semi_axis_b_px=ellipse.semi_axis_b_px,
-        angle_rad=ellipse.angle_rad,
-        confidence=head.confidence,
+        _with_region(result, found.region),
+        ellipse=HeadEllipse(
+            center_x_px=ellipse.center_x_px,
+            center_y_px=ellipse.center_y_px,
+            semi_axis_a_px=ellipse.semi_axis_a_px,
+            semi_axis_b_px=ellipse.semi_axis_b_px,
+            angle_rad=ellipse.angle_rad,
+            confidence=found.head.confidence,
+        ),
     )

@@ -22,7 +22,7 @@ from hcmodel.geometry import Spacing
 from hcmodel.measurement import Measurement, measure_head
 from hcmodel.model_card import Card, WeightsError, verify
 from worker.errors import GpuOutOfMemory, HcBatchError, ModelMismatch, ScanFailed
-from worker.measuring.conclusion import Head, about, conclude, refusal
+from worker.measuring.conclusion import RegionHead, about, conclude, refusal
 from worker.metrics import BATCH_FILL_RATIO, STAGE_SECONDS
 from worker.reading.sandbox.pool import ReaderPool
 from worker.result import Result, Status
@@ -90,7 +90,7 @@ class _Pending:
     request: ScanRequest
     scan: Scan | None
     views: list[_View]
-    heads: list[Head]
+    heads: list[RegionHead]
     result: Result | None = None
 
 
@@ -219,7 +219,8 @@ class Instrument:
             if head is not None:
                 with self._ending_alone(pending):
                     measured = measure_head(head, view.region.spacing, self._engine.error_model)
-                    pending.heads.append((view.region, _in_raster(measured, view.region)))
+                    measured = _in_raster(measured, view.region)
+                    pending.heads.append(RegionHead(view.region, measured))
 
     @contextmanager
     def _ending_alone(self, pending: _Pending) -> Iterator[None]:

@@ -49,7 +49,7 @@ class NewSkip:
 
 
 def open_batch(database: Database, kind: BatchKind, request_key: str, label: str) -> str:
-    """The unfinished batch of the same request, or a new one."""
+    """Return the name of the request's unfinished batch, or of a new one."""
     pending = exists().where(ScanRow.batch_id == BatchRow.id, ScanRow.state.in_(PENDING))
     # A watched folder never ends, and has one batch for ever.
     unfinished = (
@@ -57,14 +57,14 @@ def open_batch(database: Database, kind: BatchKind, request_key: str, label: str
     )
     with database.writing() as connection:
         _one_at_a_time(connection, f"{kind}:{request_key}")
-        known: str | None = connection.scalar(
+        unfinished_id: str | None = connection.scalar(
             select(BatchRow.id)
             .where(BatchRow.kind == kind, BatchRow.request_key == request_key, unfinished)
             .order_by(BatchRow.created_at.desc())
             .limit(1)
         )
-        if known is not None:
-            return known
+        if unfinished_id is not None:
+            return unfinished_id
         batch_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         row = {"id": batch_id, "kind": kind, "request_key": request_key, "label": label}
         connection.execute(database.insert_new(BatchRow).values(row))
@@ -72,7 +72,7 @@ def open_batch(database: Database, kind: BatchKind, request_key: str, label: str
 
 
 def _one_at_a_time(connection: Connection, name: str) -> None:
-    """Others with the same name wait here until this transaction has ended.
+    """Let others with the same name wait here until this transaction has ended.
 
     Else two watchers of one folder would both find no batch, and open one each. SQLite has one
     writer anyway.
@@ -85,7 +85,7 @@ def _one_at_a_time(connection: Connection, name: str) -> None:
 def insert_scans(
     database: Database, batch_id: str, scans: Sequence[NewScan], *, published: bool
 ) -> list[int]:
-    """Adds those that the batch does not hold yet; returns their ids.
+    """Add those that the batch does not hold yet; return their ids.
 
     ``published``: the caller sends their ids to the broker as soon as this has returned.
     """
@@ -110,7 +110,7 @@ def insert_scans(
 
 
 def insert_skipped(database: Database, batch_id: str, skipped: Sequence[NewSkip]) -> None:
-    """Keeps the names of files that are no scans, with the reason."""
+    """Keep the names of files that are no scans, with the reason."""
     if not skipped:
         return
     rows = [
@@ -124,7 +124,7 @@ def insert_skipped(database: Database, batch_id: str, skipped: Sequence[NewSkip]
 def known_versions(
     database: Database, batch_id: str, sources: Sequence[str]
 ) -> set[tuple[str, str]]:
-    """Source and version of those scans that the batch holds already."""
+    """Return source and version of those scans that the batch holds already."""
     with database.reading() as connection:
         rows = connection.execute(
             select(ScanRow.source, ScanRow.version)
@@ -135,7 +135,7 @@ def known_versions(
 
 
 def finish_intake(database: Database, batch_id: str) -> None:
-    """All files of the request are in."""
+    """Note that all files of the request are in."""
     with database.writing() as connection:
         connection.execute(
             update(BatchRow).where(BatchRow.id == batch_id).values(intake_done_at=now())
@@ -143,6 +143,6 @@ def finish_intake(database: Database, batch_id: str) -> None:
 
 
 def require(connection: Connection, batch_id: str) -> None:
-    """Raises ``BatchUnknown`` where there is none of this name."""
+    """Raise ``BatchUnknown`` where there is no batch of this name."""
     if connection.scalar(select(BatchRow.id).where(BatchRow.id == batch_id)) is None:
         raise BatchUnknown(batch_id)

@@ -8,7 +8,7 @@ late, or not at all.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
@@ -26,14 +26,16 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from hcmodel.spacing import Spacing
 from worker import failpoint
+from worker.columns import flattened
 from worker.errors import HcBatchError
 from worker.result import Result, Status
 from worker.store.batches import BatchKind
 from worker.store.clock import now
 from worker.store.session import Database
 from worker.store.states import Event, sources
-from worker.store.tables import AttemptRow, BatchRow, ResultRow, ScanRow
+from worker.store.tables import RESULT_COLUMNS, AttemptRow, BatchRow, ResultRow, ScanRow
 
+# The first loss may be a neighbour's fault, the second one chance: a third has no other reason.
 MAX_ATTEMPTS = 3
 
 _MEASURED = (Status.MEASURED, Status.FLAGGED)
@@ -64,7 +66,7 @@ def claim(
     limit: int | None = None,
     untried: bool = False,
 ) -> list[Claim]:
-    """Takes those of the scans that are free; ``untried`` only those at their first attempt."""
+    """Take those of the scans that are free; ``untried`` only those at their first attempt."""
     return _claim(database, owner, lease_s, [ScanRow.id.in_(scan_ids)], untried, limit)
 
 
@@ -77,12 +79,12 @@ def claim_next(
     limit: int,
     untried: bool = False,
 ) -> list[Claim]:
-    """Takes the next free scans of a batch."""
+    """Take the next free scans of a batch."""
     return _claim(database, owner, lease_s, [ScanRow.batch_id == batch_id], untried, limit)
 
 
 def claim_waiting(database: Database, owner: str, *, lease_s: float, limit: int) -> list[Claim]:
-    """Takes untried scans that wait for a worker, whatever message they are in."""
+    """Take untried scans that wait for a worker, whatever message they are in."""
     of_workers = ScanRow.batch_id.in_(select(BatchRow.id).where(BatchRow.kind != BatchKind.RUN))
     waiting = [ScanRow.state == Status.QUEUED, ScanRow.attempts == 0, of_workers]
     return _take(database, owner, lease_s, waiting, [ScanRow.published_at, ScanRow.id], limit)
@@ -153,7 +155,7 @@ def _as_claim(row: Row[*tuple[Any, ...]], owner: str) -> Claim:
 
 
 def renew(database: Database, owner: str, *, lease_s: float) -> int:
-    """Prolongs the leases of all that the owner works on; returns how many."""
+    """Prolong the leases of all that the owner works on; return how many."""
     with database.writing() as connection:
         return connection.execute(
             update(ScanRow)
@@ -163,19 +165,19 @@ def renew(database: Database, owner: str, *, lease_s: float) -> int:
 
 
 def finish(database: Database, claimed: Claim, result: Result) -> Status | None:
-    """Stores the result and ends the scan, in one transaction.
+    """Store the result and end the scan, in one transaction.
 
-    Returns the state reached: ``DUPLICATE`` where the same content was measured meanwhile, and
+    Return the state reached: ``DUPLICATE`` where the same content was measured meanwhile, and
     ``None`` where the scan is no longer the owner's, which then stores nothing.
     """
-    key = content_key(result.sha256, claimed.frame, claimed.manual)
+    key = content_key(result.file.sha256, claimed.frame, claimed.manual)
     with database.writing() as connection:
         if not _still_held(connection, claimed):
             return None
         original = None
         if result.status is Status.DUPLICATE or not _store(database, connection, claimed, result):
             original = _measured(connection, key, result.model)
-            result = Result(Status.DUPLICATE, result.model, sha256=result.sha256)
+            result = Result(Status.DUPLICATE, result.model, file=result.file)
         connection.execute(
             update(ScanRow)
             .where(ScanRow.id == claimed.scan_id)
@@ -184,7 +186,7 @@ def finish(database: Database, claimed: Claim, result: Result) -> Status | None:
                 state=result.status,
                 code=result.code,
                 message=result.message,
-                sha256=result.sha256,
+                sha256=result.file.sha256,
                 model=result.model,
                 duplicate_of=original,
             )
@@ -196,7 +198,7 @@ def finish(database: Database, claimed: Claim, result: Result) -> Status | None:
 
 
 def give_back(database: Database, owner: str, because: HcBatchError | None = None) -> int:
-    """Frees all that the owner still holds; returns how many.
+    """Free all that the owner still holds; return how many.
 
     Without an error the attempt does not count (a worker was stopped). With one it does, and a
     scan that has used up its attempts fails with it.
@@ -218,7 +220,7 @@ def give_back(database: Database, owner: str, because: HcBatchError | None = Non
 
 
 def free(database: Database, where: Sequence[ColumnElement[bool]], because: HcBatchError) -> int:
-    """Queues lost scans again, or ends them as failed where no attempt is left; returns how many.
+    """Queue lost scans again, or end them as failed where no attempt is left; return how many.
 
     What is lost at its last attempt, alone, has itself to blame: its neighbours went on.
     """
@@ -253,13 +255,13 @@ def find_measured(
     manual: Spacing | None,
     model: str,
 ) -> int | None:
-    """The scan under which this content was measured by this model."""
+    """Return the id of the scan under which this model measured this content, or None."""
     with database.reading() as connection:
         return _measured(connection, content_key(sha256, frame, manual), model)
 
 
 def content_key(sha256: str | None, frame: int, manual: Spacing | None) -> str | None:
-    """Equal for scans that must come out equal: same bytes, frame and given pixel size."""
+    """Return what is equal for scans that must come out equal: bytes, frame and given size."""
     if sha256 is None:
         return None
     size_mm = "" if manual is None else f"{manual.row_mm!r}x{manual.column_mm!r}"
@@ -269,11 +271,11 @@ def content_key(sha256: str | None, frame: int, manual: Spacing | None) -> str |
 def record(
     connection: Connection, event: Event, of: Sequence[tuple[int, int, str | None, str | None]]
 ) -> None:
-    """Adds to the history: (scan, attempt, owner, code) each."""
+    """Add to the history, for each scan: its id, attempt, owner and code."""
     if of:
         keys = ("scan_id", "number", "owner", "code")
         connection.execute(
-            insert(AttemptRow), [dict(zip(keys, each, strict=True), event=event) for each in of]
+            insert(AttemptRow), [dict(zip(keys, line, strict=True), event=event) for line in of]
         )
 
 
@@ -288,12 +290,11 @@ def _still_held(connection: Connection, claimed: Claim) -> bool:
 
 
 def _store(database: Database, connection: Connection, claimed: Claim, result: Result) -> bool:
-    """Whether the result is now there: not where the same content has one under another scan."""
-    key = content_key(result.sha256, claimed.frame, claimed.manual)
-    row = asdict(result) | {
+    """Return whether the result is now there: not where another scan has the same content's."""
+    key = content_key(result.file.sha256, claimed.frame, claimed.manual)
+    row = flattened(result) | {
         "scan_id": claimed.scan_id,
         "content_key": key if result.status in _MEASURED else None,
-        "flags": " ".join(result.flags),
     }
     # A second worker with the same content waits here for the first one's commit.
     statement = database.insert_new(ResultRow).values(row).returning(ResultRow.id)
@@ -302,5 +303,7 @@ def _store(database: Database, connection: Connection, claimed: Claim, result: R
 
 def _measured(connection: Connection, key: str | None, model: str) -> int | None:
     return connection.scalar(
-        select(ResultRow.scan_id).where(ResultRow.content_key == key, ResultRow.model == model)
+        select(ResultRow.scan_id).where(
+            ResultRow.content_key == key, RESULT_COLUMNS["model"] == model
+        )
     )

@@ -17,7 +17,7 @@ _REFUSED = (Status.REJECTED, Status.FAILED)
 def endings(
     database: Database, batch_id: str, sources: Sequence[str]
 ) -> dict[tuple[str, str], str | None]:
-    """By source and version, where no frame is pending: a refused frame's code, or None."""
+    """Return a refused frame's code or None, by source and version, where no frame is pending."""
     code = func.coalesce(ScanRow.code, ScanRow.state)
     with database.reading() as connection:
         rows = connection.execute(

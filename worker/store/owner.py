@@ -12,18 +12,18 @@ from pathlib import Path
 
 
 def new_owner() -> str:
-    """A name for one piece of work of this process: host, parent, process, and which work."""
+    """Return a name for one piece of this process's work: host, parent, process, and which work."""
     return f"{_host()}:{os.getppid()}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
 def is_of_a_child(owner: str) -> bool:
-    """Whether it is, or was, a process that this one started."""
+    """Return whether the owner is, or was, a process that this one started."""
     host, parent, _, _ = owner.split(":")
     return host == _host() and int(parent) == os.getpid()
 
 
 def is_known_dead(owner: str) -> bool:
-    """Whether it was a process of this machine and is gone; of others nothing is known."""
+    """Return whether the owner was a process of this machine and is gone; False for others."""
     host, _, pid, _ = owner.split(":")
     if host != _host():
         return False

@@ -15,7 +15,7 @@ from worker.store.clock import now
 from worker.store.session import Database
 from worker.store.tables import BatchRow, ScanRow, SkippedFileRow
 
-_RATE_WINDOW_S = 60.0
+_RATE_WINDOW_S = 60.0  # several chunks, and soon over when workers come or go
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Census:
 
 
 def census(database: Database) -> Census:
-    """What a monitor asks for, in one consistent view."""
+    """Return what a monitor asks for, in one consistent view."""
     refused = ScanRow.state.in_((Status.REJECTED, Status.FAILED))
     codes = select(ScanRow.code, func.count()).where(refused).group_by(ScanRow.code)
     oldest = select(func.min(ScanRow.queued_at), now()).where(ScanRow.state == Status.QUEUED)
@@ -90,13 +90,16 @@ def census(database: Database) -> Census:
 
 
 def counts(database: Database, batch_id: str | None = None) -> dict[Status, int]:
-    """Scans by state, of one batch or of all."""
+    """Count scans by state, of one batch or of all."""
     with database.reading() as connection:
         return _counts(connection, _of(batch_id))
 
 
 def progress(database: Database, batch_id: str | None = None) -> Progress:
-    """Counts, rate and what is left, of one batch or of all; one consistent view."""
+    """Return how far one batch is, or all are, in one consistent view.
+
+    Raises ``BatchUnknown``.
+    """
     with database.reading() as connection:
         if batch_id is not None:
             require(connection, batch_id)
@@ -121,7 +124,10 @@ def wait(
     on_progress: Callable[[Progress], None] = lambda _: None,
     poll_s: float = 0.5,
 ) -> Progress:
-    """Follows a batch until it is finished or the time is over; ``finished`` tells which."""
+    """Follow a batch until it is finished or the time is over; ``finished`` tells which.
+
+    Raises ``BatchUnknown``.
+    """
     deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
     while True:
         present = progress(database, batch_id)
@@ -132,7 +138,7 @@ def wait(
 
 
 def latest_batches(database: Database, limit: int = 20) -> list[BatchSummary]:
-    """The newest batches first."""
+    """Return the newest batches, the newest first."""
     with database.reading() as connection:
         batches = connection.execute(
             select(
@@ -159,7 +165,10 @@ def latest_batches(database: Database, limit: int = 20) -> list[BatchSummary]:
 
 
 def skipped_files(database: Database, batch_id: str, limit: int | None = None) -> list[NewSkip]:
-    """Files of a batch that are no scans, in the order in which they were met."""
+    """Return a batch's files that are no scans, in the order in which they were met.
+
+    Raises ``BatchUnknown``.
+    """
     with database.reading() as connection:
         require(connection, batch_id)
         rows = connection.execute(
@@ -179,12 +188,12 @@ def _counts(connection: Connection, where: list[ColumnElement[bool]]) -> dict[St
     rows = connection.execute(
         select(ScanRow.state, func.count()).where(*where).group_by(ScanRow.state)
     )
-    found = {Status(state): count for state, count in rows}
-    return {status: found.get(status, 0) for status in Status}
+    present = {Status(state): count for state, count in rows}
+    return {status: present.get(status, 0) for status in Status}
 
 
 def _rate_per_s(connection: Connection, where: list[ColumnElement[bool]]) -> float | None:
-    """Ends per second, over the part of the last minute in which there were any."""
+    """Return ends per second, over the part of the last minute in which there were any."""
     count, first, present = connection.execute(
         select(func.count(), func.min(ScanRow.changed_at), now()).where(
             *where, ScanRow.state.in_(FINAL), ScanRow.changed_at > now(-_RATE_WINDOW_S)

@@ -29,31 +29,31 @@ from worker.store.tables import AttemptRow, BatchRow, ResultRow, ScanRow
 
 REQUEUEABLE = sources(Event.REQUEUED)
 
-_RECONCILE_LOCK = 0x6863_6262
-_ROUND = 4096
+_RECONCILE_LOCK = 0x6863_6262  # "hcbb"; any number that others do not use
+_ROUND = 4096  # scans in one transaction, which makes writers wait
 
 
 def free_expired(database: Database) -> int:
-    """Takes scans from owners whose lease has run out; returns how many."""
+    """Take scans from owners whose lease has run out; return how many."""
     return free(database, [ScanRow.lease_until < now()], CrashedWorker())
 
 
 def free_dead(database: Database, owners: Collection[str]) -> int:
-    """Takes scans from owners that are known to be dead; returns how many."""
+    """Take scans from owners that are known to be dead; return how many."""
     return free(database, [ScanRow.owner.in_(owners)], CrashedWorker()) if owners else 0
 
 
 def present_owners(database: Database) -> list[str]:
-    """Who works on something at present."""
+    """Return who works on something at present."""
     with database.reading() as connection:
-        found = connection.scalars(
+        owners = connection.scalars(
             select(ScanRow.owner).where(ScanRow.owner.is_not(None)).distinct()
         )
-        return [owner for owner in found if owner is not None]
+        return [owner for owner in owners if owner is not None]
 
 
 def take_unpublished(database: Database, *, list_empty: bool, grace_s: float) -> list[int]:
-    """Scans whose message was never sent or is lost, now marked as published; some at a time.
+    """Mark scans as published whose message was never sent or is lost; return some ids at a time.
 
     A message is lost where the broker's list is empty and the scan still waits, and where a later
     message was taken first. The caller sends the ids; where it dies before, they are found again.
@@ -94,10 +94,10 @@ def requeue(
     code: str | None = None,
     older_than_s: float | None = None,
 ) -> int:
-    """Queues failed or rejected scans of a batch, or of all, once more; returns how many.
+    """Queue failed or rejected scans of a batch, or of all, once more; return how many.
 
     ``older_than_s``: only those that ended longer ago. Their results go, their history stays.
-    Workers take a batch over, whoever began it.
+    Workers take a batch over, whoever began it. Raises ``BatchUnknown``.
     """
     again: list[ColumnElement[bool]] = [ScanRow.state.in_(set(statuses) & set(REQUEUEABLE))]
     if batch_id is not None:
@@ -139,9 +139,10 @@ def requeue(
 
 
 def cancel(database: Database, batch_id: str) -> int:
-    """Ends all that the batch has not finished yet, as rejected; returns how many.
+    """End all that the batch has not finished yet, as rejected; return how many.
 
-    Who works on one of them at present stores nothing; ``requeue`` brings them back.
+    Who works on one of them at present stores nothing; ``requeue`` brings them back. Raises
+    ``BatchUnknown``.
     """
     because = Cancelled()
     with database.writing() as connection:
@@ -168,7 +169,7 @@ def cancel(database: Database, batch_id: str) -> int:
 
 
 def _alone(connection: Connection) -> bool:
-    """One reconciler at a time: SQLite has one writer anyway."""
+    """Return whether no other reconciler is at work: SQLite has one writer anyway."""
     if connection.dialect.name == "sqlite":
         return True
     lock = text("SELECT pg_try_advisory_xact_lock(:key)")

@@ -3,83 +3,71 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePath
-from typing import Any
+from typing import Annotated, Any
 
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import ColumnElement, Select, SQLColumnExpression, and_, func, select
 
-from worker.result import Status
+from worker.columns import assembled, columns_of
+from worker.result import (
+    Code,
+    FileIdentity,
+    HeadEllipse,
+    HeadSizes,
+    Message,
+    Model,
+    PixelOrigin,
+    Scale,
+    Status,
+)
 from worker.store.session import Database
-from worker.store.tables import ResultRow, ScanRow
+from worker.store.tables import RESULT_COLUMNS, ResultRow, ScanRow
 
-_FETCH = 500
+_FETCH = 500  # rows in memory at once
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One scan as users see it, by the names of CSV and JSON. Unknown is None.
+class ReportRow:
+    """One scan as users see it, in the order of CSV and JSON. Unknown is None.
 
     A duplicate shows the values of the scan that was measured, ``duplicate_of``.
     """
 
-    batch: str
-    source: str
-    frame: int
-    status: str
-    code: str | None
-    hc_mm: float | None
-    hc_low_mm: float | None
-    hc_high_mm: float | None
-    bpd_mm: float | None
-    ofd_mm: float | None
-    ga_weeks: float | None
-    ga_formula: str | None
-    row_mm: float | None
-    column_mm: float | None
-    spacing_source: str | None
-    center_x_px: float | None
-    center_y_px: float | None
-    semi_axis_a_px: float | None
-    semi_axis_b_px: float | None
-    angle_rad: float | None
-    confidence: float | None
-    flags: tuple[str, ...]
-    sop_instance_uid: str | None
-    study_instance_uid: str | None
-    sha256: str | None
-    model: str | None
-    measured_at: datetime | None
-    message: str | None
-    decoder: str | None
-    region_index: int | None
-    region_box: str | None
-    delta_x_cm: float | None
-    delta_y_cm: float | None
-    rows: int | None
-    columns: int | None
-    duplicate_of: int | None
-    scan_id: int
-    attempts: int
+    batch: Annotated[str, "the batch's name"]
+    source: Annotated[str, "the file's path, where there are roots as NAME:path"]
+    frame: Annotated[int, "number of the image in its file, from 0"]
+    status: Annotated[str, "where the scan stands"]
+    code: Code
+    sizes: HeadSizes
+    scale: Scale
+    ellipse: HeadEllipse
+    file: FileIdentity
+    model: Model
+    measured_at: Annotated[datetime | None, "when the result was stored, in UTC"]
+    message: Message
+    origin: PixelOrigin
+    duplicate_of: Annotated[int | None, "the scan of the same content that was measured"]
+    scan_id: Annotated[int, "the scan's number in the ledger"]
+    attempts: Annotated[int, "how often it was tried, this time included"]
 
 
-COLUMNS = tuple(field.name for field in fields(Row))
+COLUMNS = tuple(column.name for column in columns_of(ReportRow))
 
-_OF_SCAN: dict[str, Any] = {
+_OF_SCAN: dict[str, SQLColumnExpression[Any]] = {
     "batch": ScanRow.batch_id,
     "source": ScanRow.source,
     "frame": ScanRow.frame,
     "status": ScanRow.state,
-    "code": func.coalesce(ScanRow.code, ResultRow.code),
-    "message": func.coalesce(ScanRow.message, ResultRow.message),
-    "sha256": func.coalesce(ScanRow.sha256, ResultRow.sha256),
-    "model": func.coalesce(ScanRow.model, ResultRow.model),
+    "code": func.coalesce(ScanRow.code, RESULT_COLUMNS["code"]),
+    "message": func.coalesce(ScanRow.message, RESULT_COLUMNS["message"]),
+    "sha256": func.coalesce(ScanRow.sha256, RESULT_COLUMNS["sha256"]),
+    "model": func.coalesce(ScanRow.model, RESULT_COLUMNS["model"]),
     "duplicate_of": ScanRow.duplicate_of,
     "scan_id": ScanRow.id,
     "attempts": ScanRow.attempts,
 }
-_FLAGS = COLUMNS.index("flags")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,23 +91,24 @@ def select_rows(
     *,
     limit: int | None = None,
     newest_first: bool = False,
-) -> Iterator[Row]:
-    """Streams the rows in the order of submission, or the newest first; memory stays flat."""
+) -> Iterator[ReportRow]:
+    """Yield the rows in the order of submission, or the newest first; memory stays flat."""
     order = ScanRow.id.desc() if newest_first else ScanRow.id
     statement = _statement(which).order_by(order).limit(limit)
     with database.reading() as connection:
-        found = connection.execution_options(yield_per=_FETCH).execute(statement)
-        for row in found:
-            values: list[Any] = list(row)
-            values[_FLAGS] = tuple((values[_FLAGS] or "").split())
-            yield Row(*values)
+        lines = connection.execution_options(yield_per=_FETCH).execute(statement)
+        for line in lines:
+            yield assembled(ReportRow, line._asdict())
 
 
 def _statement(which: Filter) -> Select[Any]:
-    columns: list[Any] = [_OF_SCAN.get(name, getattr(ResultRow, name, None)) for name in COLUMNS]
+    columns: list[ColumnElement[Any]] = [
+        (_OF_SCAN[name] if name in _OF_SCAN else RESULT_COLUMNS[name]).label(name)
+        for name in COLUMNS
+    ]
     measured_as = and_(
         ResultRow.scan_id == func.coalesce(ScanRow.duplicate_of, ScanRow.id),
-        ResultRow.model == ScanRow.model,
+        RESULT_COLUMNS["model"] == ScanRow.model,
     )
     statement = select(*columns).select_from(ScanRow).outerjoin(ResultRow, measured_as)
     if which.batch is not None:

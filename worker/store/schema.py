@@ -37,7 +37,10 @@ class SchemaState:
 
 
 def ensure(engine: Engine) -> None:
-    """Creates the tables in an empty database; refuses an older or newer schema."""
+    """Create the tables in an empty database.
+
+    Raises ``SchemaOutdated`` where an older or newer version made them.
+    """
     with engine.connect() as connection:
         revision = _revision(connection)
         empty = revision is None and _is_empty(connection)
@@ -48,7 +51,7 @@ def ensure(engine: Engine) -> None:
 
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
-    """Brings the tables up to this version; harmless where they are."""
+    """Bring the tables up to this version; harmless where they are."""
     from alembic import command
 
     with _migrating(engine) as config:
@@ -56,7 +59,7 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
 
 
 def downgrade(engine: Engine, revision: str) -> None:
-    """Takes the tables back to a revision, or to none with ``base``."""
+    """Take the tables back to a revision, or to none with ``base``."""
     from alembic import command
 
     with _migrating(engine) as config:
@@ -64,7 +67,7 @@ def downgrade(engine: Engine, revision: str) -> None:
 
 
 def check(engine: Engine) -> SchemaState:
-    """Compares the tables with the code."""
+    """Compare the tables with the code."""
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
@@ -76,7 +79,7 @@ def check(engine: Engine) -> SchemaState:
 
 @contextmanager
 def _migrating(engine: Engine) -> Iterator[Config]:
-    """One migration at a time, in one transaction: several workers may start at once."""
+    """Let one migration run at a time, in one transaction: several workers may start at once."""
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
@@ -86,7 +89,7 @@ def _migrating(engine: Engine) -> Iterator[Config]:
 
 
 def migrations() -> Config:
-    """Alembic's configuration, from wherever this package was installed."""
+    """Return Alembic's configuration, from wherever this package was installed."""
     from alembic.config import Config
 
     config = Config()

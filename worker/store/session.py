@@ -23,7 +23,7 @@ from worker.settings import Settings
 from worker.store import schema
 from worker.store.tables import Base
 
-_BUSY_TIMEOUT_MS = 30_000
+_BUSY_TIMEOUT_MS = 30_000  # SQLite's writers queue: longer than any transaction of ours
 _READING = {"hc_reading": True}
 
 # A server that vanishes without a word is noticed within seconds, not by the kernel's hours.
@@ -45,30 +45,33 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """One consistent view, which never makes a writer wait."""
+        """Open one consistent view, which never makes a writer wait; raises as ``translated``."""
         with translated(), self.engine.connect().execution_options(**_READING) as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """One transaction: committed at the end of the block, or rolled back."""
+        """Open a transaction, committed at the end or rolled back; raises as ``translated``."""
         with translated(), self.engine.begin() as connection:
             yield connection
 
     def insert_new(self, table: type[Base]) -> postgresql.Insert | sqlite.Insert:
-        """An INSERT that leaves rows alone that are there already."""
+        """Return an INSERT that leaves rows alone that are there already."""
         if self.engine.dialect.name == "postgresql":
             return postgresql.insert(table).on_conflict_do_nothing()
         return sqlite.insert(table).on_conflict_do_nothing()
 
     def close(self) -> None:
-        """Gives all connections back."""
+        """Give all connections back."""
         self.engine.dispose()
 
 
 @contextmanager
 def open_database(settings: Settings) -> Iterator[Database]:
-    """Connects, and creates the tables where there are none yet."""
+    """Connect, and create the tables where there are none yet.
+
+    Raises ``DatabaseUnreachable`` and ``SchemaOutdated``.
+    """
     engine = make_engine(settings.database_url)
     try:
         with translated():
@@ -79,7 +82,10 @@ def open_database(settings: Settings) -> Iterator[Database]:
 
 
 def make_engine(database_url: str) -> Engine:
-    """An engine with the settings that the ledger's protocol relies on."""
+    """Return an engine with the settings that the ledger's protocol relies on.
+
+    Raises ``DatabaseUnreachable`` where SQLite's folder cannot be made.
+    """
     url = make_url(database_url)
     if url.get_backend_name() == "postgresql":
         return create_engine(
@@ -98,7 +104,10 @@ def make_engine(database_url: str) -> Engine:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Tells a database out of reach from a mistake of ours."""
+    """Tell a database out of reach from a mistake of ours.
+
+    Raises ``DatabaseUnreachable``, and ``SchemaOutdated`` where a table or column is missing.
+    """
     try:
         yield
     except DBAPIError as error:

@@ -37,10 +37,10 @@ TRANSITIONS = (
 
 
 def sources(event: Event) -> tuple[Status, ...]:
-    """The states in which this may happen to a scan."""
+    """Return the states in which this may happen to a scan."""
     return tuple(dict.fromkeys(before for before, by, _ in TRANSITIONS if by is event))
 
 
 def targets(event: Event) -> tuple[Status, ...]:
-    """The states to which this may lead."""
+    """Return the states to which this may lead."""
     return tuple(dict.fromkeys(after for _, by, after in TRANSITIONS if by is event))

@@ -1,13 +1,20 @@
-"""The ledger's tables, the same on SQLite and PostgreSQL."""
+"""The ledger's tables, the same on SQLite and PostgreSQL.
+
+What a column means stands with it (``doc``), or with the reported row where that has a column of
+its name; docs/columns.md prints both.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
+    Column,
+    Dialect,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -16,16 +23,42 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from worker.result import Status
+from worker.columns import columns_of
+from worker.result import Result, Status
 from worker.store.clock import UtcDateTime, now
 
 # Only INTEGER PRIMARY KEY counts up by itself on SQLite.
 Id = BigInteger().with_variant(Integer(), "sqlite")
-Key = Annotated[int, mapped_column(Id, primary_key=True)]
-ScanId = Annotated[int, mapped_column(Id, ForeignKey("scans.id"))]
-BatchId = Annotated[str, mapped_column(ForeignKey("batches.id"))]
+Key = Annotated[int, mapped_column(Id, primary_key=True, doc="counts up")]
+ScanId = Annotated[int, mapped_column(Id, ForeignKey("scans.id"), doc="the scan")]
+BatchId = Annotated[str, mapped_column(ForeignKey("batches.id"), doc="the batch")]
 Stamp = Annotated[datetime, mapped_column(server_default=now())]
+
+
+class Words(TypeDecorator[tuple[str, ...]]):
+    """Words in one text, apart by spaces; NULL reads as none."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: tuple[str, ...] | None, dialect: Dialect) -> str:
+        """Return the words as one text."""
+        return " ".join(value or ())
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> tuple[str, ...]:
+        """Return the text's words."""
+        return tuple((value or "").split())
+
+
+_STORED_AS: dict[type, TypeEngine[Any]] = {
+    Status: Text(),
+    str: Text(),
+    int: Integer(),
+    float: Double(),
+    tuple: Words(),
+}
 
 
 class Base(DeclarativeBase):
@@ -44,28 +77,21 @@ class Base(DeclarativeBase):
 
 
 class BatchRow(Base):
-    """What one command, or one watched folder, asked for.
-
-    ``request_key`` tells the same request again, ``intake_done_at`` that all its files are in.
-    """
+    """What one command, or one watched folder, asked for."""
 
     __tablename__ = "batches"
     __table_args__ = (CheckConstraint("kind in ('run', 'submit', 'watch')", name="kind"),)
 
-    id: Mapped[str] = mapped_column(primary_key=True)
-    kind: Mapped[str]
-    request_key: Mapped[str] = mapped_column(index=True)
-    label: Mapped[str]
-    created_at: Mapped[Stamp]
-    intake_done_at: Mapped[datetime | None]
+    id: Mapped[str] = mapped_column(primary_key=True, doc="the batch's name")
+    kind: Mapped[str] = mapped_column(doc="run, submit or watch")
+    request_key: Mapped[str] = mapped_column(index=True, doc="the same for the same request")
+    label: Mapped[str] = mapped_column(doc="the paths that were given")
+    created_at: Mapped[Stamp] = mapped_column(doc="when it was asked for")
+    intake_done_at: Mapped[datetime | None] = mapped_column(doc="when all its files were in")
 
 
 class ScanRow(Base):
-    """One frame of one file, and where it stands.
-
-    ``version`` tells apart the contents that a path had over time (watched folders); ``changed_at``
-    is when the present state began; ``model`` picks the reported result.
-    """
+    """One frame of one file, and where it stands; ``model`` picks the reported result."""
 
     __tablename__ = "scans"
     __table_args__ = (
@@ -80,71 +106,48 @@ class ScanRow(Base):
     batch_id: Mapped[BatchId]
     source: Mapped[str]
     frame: Mapped[int]
-    version: Mapped[str]
-    manual_row_mm: Mapped[float | None]
-    manual_column_mm: Mapped[float | None]
-    state: Mapped[str] = mapped_column(server_default=Status.QUEUED.value)
+    version: Mapped[str] = mapped_column(doc="tells contents of one path apart, where watched")
+    manual_row_mm: Mapped[float | None] = mapped_column(doc="height of a pixel, by a person")
+    manual_column_mm: Mapped[float | None] = mapped_column(doc="width of a pixel, by a person")
+    state: Mapped[str] = mapped_column(
+        server_default=Status.QUEUED.value, doc="the row's status; see docs/ledger.md"
+    )
     code: Mapped[str | None]
     message: Mapped[str | None]
     attempts: Mapped[int] = mapped_column(server_default="0")
-    owner: Mapped[str | None] = mapped_column(index=True)
-    lease_until: Mapped[datetime | None]
-    queued_at: Mapped[Stamp]
-    published_at: Mapped[datetime | None]
-    changed_at: Mapped[Stamp]
+    owner: Mapped[str | None] = mapped_column(index=True, doc="who works on it")
+    lease_until: Mapped[datetime | None] = mapped_column(doc="when others may take it")
+    queued_at: Mapped[Stamp] = mapped_column(doc="when it last became queued by a person")
+    published_at: Mapped[datetime | None] = mapped_column(doc="when its message was sent")
+    changed_at: Mapped[Stamp] = mapped_column(doc="when its present state began")
     sha256: Mapped[str | None]
     model: Mapped[str | None]
     duplicate_of: Mapped[int | None] = mapped_column(Id, ForeignKey("scans.id"))
 
 
 class ResultRow(Base):
-    """What one model said of one scan.
+    """What one model said of one scan: the columns of ``Result``, and these.
 
-    ``content_key`` (content, frame and manual pixel size) is set where an HC was measured: its
-    uniqueness is what lets only one of two equal files be measured, whoever comes first.
+    ``content_key`` is set where an HC was measured: its uniqueness is what lets only one of two
+    equal files be measured, whoever comes first.
     """
 
     __tablename__ = "results"
     __table_args__ = (
+        *(
+            Column(column.name, _STORED_AS[column.type], nullable=column.optional)
+            for column in columns_of(Result)
+        ),
         UniqueConstraint("scan_id", "model"),
         UniqueConstraint("content_key", "model"),
     )
 
     id: Mapped[Key]
     scan_id: Mapped[ScanId]
-    content_key: Mapped[str | None]
+    content_key: Mapped[str | None] = mapped_column(
+        doc="content, frame and manual pixel size, where an HC was measured"
+    )
     measured_at: Mapped[Stamp]
-    status: Mapped[str]
-    model: Mapped[str]
-    code: Mapped[str | None]
-    message: Mapped[str | None]
-    hc_mm: Mapped[float | None]
-    hc_low_mm: Mapped[float | None]
-    hc_high_mm: Mapped[float | None]
-    bpd_mm: Mapped[float | None]
-    ofd_mm: Mapped[float | None]
-    ga_weeks: Mapped[float | None]
-    ga_formula: Mapped[str | None]
-    row_mm: Mapped[float | None]
-    column_mm: Mapped[float | None]
-    spacing_source: Mapped[str | None]
-    region_index: Mapped[int | None]
-    region_box: Mapped[str | None]
-    delta_x_cm: Mapped[float | None]
-    delta_y_cm: Mapped[float | None]
-    center_x_px: Mapped[float | None]
-    center_y_px: Mapped[float | None]
-    semi_axis_a_px: Mapped[float | None]
-    semi_axis_b_px: Mapped[float | None]
-    angle_rad: Mapped[float | None]
-    confidence: Mapped[float | None]
-    flags: Mapped[str]
-    decoder: Mapped[str | None]
-    rows: Mapped[int | None]
-    columns: Mapped[int | None]
-    sop_instance_uid: Mapped[str | None]
-    study_instance_uid: Mapped[str | None]
-    sha256: Mapped[str | None]
 
 
 class AttemptRow(Base):
@@ -154,11 +157,11 @@ class AttemptRow(Base):
 
     id: Mapped[Key]
     scan_id: Mapped[ScanId] = mapped_column(index=True)
-    number: Mapped[int]
-    event: Mapped[str]
-    owner: Mapped[str | None]
-    code: Mapped[str | None]
-    at: Mapped[Stamp]
+    number: Mapped[int] = mapped_column(doc="of the attempt, from 1")
+    event: Mapped[str] = mapped_column(doc="what happened; see docs/ledger.md")
+    owner: Mapped[str | None] = mapped_column(doc="who worked on it")
+    code: Mapped[str | None] = mapped_column(doc="how it ended, or why it was lost")
+    at: Mapped[Stamp] = mapped_column(doc="when it happened")
 
 
 class SkippedFileRow(Base):
@@ -169,6 +172,10 @@ class SkippedFileRow(Base):
 
     id: Mapped[Key]
     batch_id: Mapped[BatchId]
-    source: Mapped[str]
-    code: Mapped[str]
-    reason: Mapped[str]
+    source: Mapped[str] = mapped_column(doc="the file's path")
+    code: Mapped[str] = mapped_column(doc="what kind of file it is")
+    reason: Mapped[str] = mapped_column(doc="the same in words")
+
+
+RESULT_COLUMNS = ResultRow.__table__.columns
+"""The columns of ``results`` by name, those of ``Result`` among them."""

@@ -1,0 +1,85 @@
+"""Dataclasses whose fields are columns: each with its unit and one line of meaning in its type.
+
+A field ``hc_mm: Annotated[Annotated[float | None, Unit("mm")], "head circumference"]`` is a
+column; a field whose type is another dataclass is a part, and stands for its own columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
+from types import NoneType
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+
+Whole = TypeVar("Whole")
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """The unit of a column, in its type."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A field, whichever part holds it; ``type`` is that of a known value."""
+
+    name: str
+    type: type
+    optional: bool
+    unit: str
+    meaning: str
+
+
+def columns_of(kind: type) -> tuple[Column, ...]:
+    """Return a dataclass's columns in the order of its fields, those of a part in its place."""
+    columns: list[Column] = []
+    for name, hint in _hints(kind).items():
+        columns.extend(columns_of(hint) if _is_part(hint) else [_column(name, hint)])
+    return tuple(columns)
+
+
+def flattened(whole: object) -> dict[str, Any]:
+    """Return a dataclass's values by column, in the order of ``columns_of``."""
+    values: dict[str, Any] = {}
+    for name, hint in _hints(type(whole)).items():
+        value = getattr(whole, name)
+        values |= flattened(value) if _is_part(hint) else {name: value}
+    return values
+
+
+def assembled(kind: type[Whole], values: Mapping[str, Any]) -> Whole:
+    """Return the dataclass with these values by column: the inverse of ``flattened``.
+
+    Raises ``KeyError`` where a column is missing.
+    """
+    return kind(
+        **{
+            name: assembled(hint, values) if _is_part(hint) else values[name]
+            for name, hint in _hints(kind).items()
+        }
+    )
+
+
+def _read_hints(kind: Any) -> dict[str, Any]:
+    hints = get_type_hints(kind, include_extras=True)
+    return {field.name: hints[field.name] for field in fields(kind)}
+
+
+# Asked for every row that is read or written.
+_hints: Callable[[type], dict[str, Any]] = cache(_read_hints)
+
+
+def _is_part(hint: Any) -> bool:
+    return isinstance(hint, type) and is_dataclass(hint)
+
+
+def _column(name: str, hint: Any) -> Column:
+    value, *notes = get_args(hint) if get_origin(hint) is Annotated else [hint]
+    optional = NoneType in get_args(value)
+    known = next(each for each in get_args(value) if each is not NoneType) if optional else value
+    unit = next((note.name for note in notes if isinstance(note, Unit)), "")
+    (meaning,) = (note for note in notes if isinstance(note, str))
+    return Column(name, get_origin(known) or known, optional, unit, meaning)
