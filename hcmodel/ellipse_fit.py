@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from hcmodel.arrays import FloatArray, FloatImage, Mask, shape_of
-from hcmodel.geometry import Ellipse
+from hcmodel.geometry import MAX_PX, Ellipse
 from hcmodel.preprocess import Prepared
 
 ISO_LEVEL = 0.5
@@ -98,17 +98,19 @@ def _fit_pieces(
 
 
 def fit_points(points_px: FloatArray) -> Ellipse | None:
-    """Least-squares ellipse (Fitzgibbon's direct fit) through ``(N, 2)`` points, in px.
+    """Return the least-squares ellipse (Fitzgibbon's direct fit) through ``(N, 2)`` points, in px.
 
     ``None`` where the points do not bend like an ellipse.
     """
-    # float32 has 24 bits: centring keeps sub-pixel differences above its rounding.
-    if len(points_px) < _MIN_FITTED or not np.isfinite(points_px).all():
+    if len(points_px) < _MIN_FITTED or not (np.abs(points_px) < MAX_PX).all():
         return None
+    # float32 has 24 bits: centring keeps sub-pixel differences above its rounding.
     middle = points_px.mean(axis=0)
-    (x_px, y_px), (first_px, second_px), angle_deg = cv2.fitEllipseDirect(
-        (points_px - middle).astype(np.float32)
-    )
+    centred = (points_px - middle).astype(np.float32)
+    try:
+        (x_px, y_px), (first_px, second_px), angle_deg = cv2.fitEllipseDirect(centred)
+    except cv2.error:  # its eigenvalues do not converge, for points on a line and the like
+        return None
     sizes = np.array([x_px, y_px, first_px, second_px])
     if not np.isfinite(sizes).all() or min(first_px, second_px) < 2:
         return None

@@ -13,7 +13,7 @@ from hcmodel.spacing import Spacing
 __all__ = ["Ellipse", "Spacing"]
 
 
-_MAX_PX = 1e6
+MAX_PX = 1e6
 _MIN_SEMI_AXIS_PX = 1e-3
 """Far beyond what any image holds; within them no product or quotient leaves a float's range."""
 
@@ -49,7 +49,7 @@ class Ellipse:
         """Whether it has an area and a place that an image can hold: no line, no point, no NaN."""
         values = (self.center_x_px, self.center_y_px, self.angle_rad, self.semi_axis_a_px)
         return (
-            all(abs(value) < _MAX_PX for value in values)
+            all(abs(value) < MAX_PX for value in values)
             and self.semi_axis_a_px >= self.semi_axis_b_px > _MIN_SEMI_AXIS_PX
         )
 

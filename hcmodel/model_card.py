@@ -78,9 +78,11 @@ def read_card(weights: Path) -> Card:
         raise WeightsError(f"{path.name} is not a card of this version: {error}") from error
 
 
-def _error_model(stored: dict[str, Any] | None) -> ErrorModel | None:
+def _error_model(stored: Any) -> ErrorModel | None:
     if stored is None:
         return None
+    if not isinstance(stored, dict):
+        raise TypeError("doubt must be an object")
     lists = {name: tuple(value) for name, value in stored.items() if isinstance(value, list)}
     # Cards did not always name their features; those are in the order that never changed.
     return ErrorModel(**{"features": _first_features(len(lists["means"])), **stored, **lists})

@@ -1,6 +1,8 @@
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,3 +52,75 @@ def test_an_error_model_comes_back_as_it_was_stored(weights: Path) -> None:
     card = replace(verify(weights), doubt=model)
     card.write(weights)
     assert verify(weights) == card
+
+
+def test_a_card_that_names_no_features_has_the_first_ones(weights: Path) -> None:
+    named = read_card(weights)
+    path = weights.with_suffix(".json")
+    fields = json.loads(path.read_text())
+    del fields["doubt"]["features"]
+    path.write_text(json.dumps(fields))
+    assert read_card(weights) == named
+    assert read_card(weights).model == named.model
+
+
+def test_features_in_another_order_are_another_model(weights: Path) -> None:
+    card = read_card(weights)
+    assert card.doubt is not None
+    turned = replace(card.doubt, features=card.doubt.features[::-1])
+    assert replace(card, doubt=turned).model != card.model
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"means": [0.0]}, "10 features, but 1 means"),
+        ({"weights": [0.0] * 11}, "10 features, but 11 weights"),
+        ({"features": ["log-residual"] * 10}, "twice"),
+        ({"features": ["charm"] + ["log-residual"] * 9}, "unknown features: charm"),
+        ({"deviations": [0.0] * 10}, "deviations must be above zero"),
+        ({"means": [float("nan")] * 10}, "means must be finite"),
+        ({"weights": ["1"] * 10}, "weights must be finite"),
+        ({"bias": float("inf")}, "bias must be a finite number"),
+        ({"bias": 10**400}, "bias must be a finite number"),
+        ({"bias": None}, "bias must be a finite number"),
+        ({"weights": [1e9] * 10}, "too large"),
+        ({"ratios": [0.0, 2.0, 1.0]}, "in order"),
+        ({"ratios": [1.0]}, "two or more"),
+        ({"interval_ratio": -1.0}, "interval_ratio"),
+        ({"min_confidence": 2.0}, "min_confidence"),
+        ({"bias": {}}, "bias must be a finite number"),
+        ({"charm": 1.0}, "charm"),
+    ],
+)
+def test_an_error_model_that_would_fail_in_use_is_refused(
+    weights: Path, change: dict[str, Any], said: str
+) -> None:
+    path = weights.with_suffix(".json")
+    fields = json.loads(path.read_text())
+    fields["doubt"] |= change
+    path.write_text(json.dumps(fields))
+    with pytest.raises(WeightsError, match=said):
+        verify(weights)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"level": 1.5}, "level"),
+        ({"level": "0.5"}, "level"),
+        ({"outline_scale": 0}, "outline_scale"),
+        ({"training": None}, "training"),
+        ({"name": 1}, "name"),
+        ({"doubt": []}, "not a card"),
+        ({"network": {"input_height": "128"}}, "whole numbers"),
+        ({"network": {"second_look": 1}}, "true or false"),
+    ],
+)
+def test_a_card_that_would_fail_in_use_is_refused(
+    weights: Path, change: dict[str, Any], said: str
+) -> None:
+    path = weights.with_suffix(".json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(WeightsError, match=said):
+        verify(weights)
