@@ -17,36 +17,37 @@ from hcmodel.unet import get_unet
 
 BATCH_SIZES = (1, 4, 8, 16)
 _ROUNDS = 3
+"""The best counts: what else runs on the machine only makes a round slower."""
 
 
 def network_images_per_s(weights: Path, images: int = 32) -> dict[int, float]:
-    """Images per second by batch size, the best of a few rounds; every look at an image counts."""
+    """Return images per second by batch size, the best of a few rounds, with all stages."""
     blank = np.random.default_rng(1).integers(0, 256, (540, 800), np.uint8)
     speeds = {}
     for size in BATCH_SIZES:
         engine = Engine(weights, batch_size=size)
-        look = _look(engine, [engine.prepare(blank, None)] * size)
-        look()
-        speeds[size] = _rate(look, images // size, size)
+        measure = _cascade(engine, [engine.prepare(blank, None)] * size)
+        measure()
+        speeds[size] = _rate(measure, images // size, size)
     return speeds
 
 
-def _look(engine: Engine, batch: list[Prepared]) -> Callable[[], object]:
-    """All that networks have to do for a batch in which every image shows a head."""
+def _cascade(engine: Engine, batch: list[Prepared]) -> Callable[[], object]:
+    """Return all that networks have to do for a batch in which every image shows a head."""
     network = engine.card.network
     outlines = [(image, Ellipse(400, 270, 200, 150, 0.3)) for image in batch]
 
-    def look() -> None:
+    def measure() -> None:
         for _ in range(2 if network.second_look else 1):
             engine.predict(batch)
         if network.outline_look:
             engine.correct(outlines)
 
-    return look
+    return measure
 
 
 def notebook_network_images_per_s(batch_size: int, images: int = 32) -> float:
-    """The notebook's network, 256x256 at width 16, run as the shipped one is."""
+    """Return images per second of the notebook's network, run as the shipped one is."""
     shape = (batch_size, 256, 256, 1)
     predict = frozen(get_unet(NOTEBOOK.network), shape)
     batch = tf.constant(np.random.default_rng(1).random(shape, np.float32))
@@ -55,7 +56,7 @@ def notebook_network_images_per_s(batch_size: int, images: int = 32) -> float:
 
 
 def notebook_images_per_s(images: int = 16) -> float:
-    """The origin's way: 256x256 at width 16, one ``model.predict`` per image."""
+    """Return images per second of the notebook's way: one ``model.predict`` per image."""
     model = get_unet(NOTEBOOK.network)
     image = np.random.default_rng(1).random((1, 256, 256, 1), np.float32)
     model.predict(image, verbose=0)

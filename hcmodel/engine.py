@@ -88,7 +88,7 @@ class Engine:
         return self.card.doubt
 
     def prepare(self, pixels: GreyImage, spacing: Spacing | None) -> Prepared:
-        """``(rows, columns)`` uint8 grey, whole, on the network's raster.
+        """Return ``(rows, columns)`` uint8 grey, whole, on the network's raster.
 
         An image of unknown ``spacing`` is taken to have square pixels.
         """
@@ -105,10 +105,11 @@ class Engine:
         return prepare(image.original, to_network, self._shape, aspect)
 
     def predict(self, batch: Sequence[Prepared]) -> Tensor:
-        """``(B, H, W)`` probability of "head", ``batch_size`` images at a time.
+        """Return the ``(B, H, W)`` probability of "head", ``batch_size`` images at a time.
 
         A smaller batch is padded: one fixed shape is traced once. Where memory does not hold a
-        batch, they are halved for good, but once only; then it raises ``OutOfMemory``.
+        batch, they are halved for good, but once only; then it raises ``OutOfMemory``. Raises
+        ``NetworkError`` where TensorFlow cannot answer for another reason.
         """
         pixels = np.stack([each.pixels for each in batch])
         return self._answers(_MAPS, to_tensor(pixels))[..., 0]
@@ -155,7 +156,7 @@ def _with_mirror(model: Network) -> Network:
 
 
 def frozen(model: Network, shape: tuple[int, ...]) -> Graph:
-    """The network as a graph of constants.
+    """Return the network as a graph of constants.
 
     With constants TensorFlow folds batch normalisation and ReLU into the convolutions, which
     makes the network a quarter faster on a CPU.

@@ -33,7 +33,9 @@ class Ellipse:
 
     @classmethod
     def from_matrix(cls, center_px: FloatArray, matrix: FloatArray) -> Ellipse:
-        """The image of the unit circle under ``center_px + matrix @ u`` (2x2, px)."""
+        """Return the image of the unit circle under ``center_px + matrix @ u`` (2x2, px).
+
+        Raises ``numpy.linalg.LinAlgError`` for a matrix that is not finite."""
         directions, semi_axes_px, _ = np.linalg.svd(matrix)
         angle_rad = math.atan2(directions[1, 0], directions[0, 0]) % math.pi
         return cls(
@@ -55,7 +57,7 @@ class Ellipse:
 
     @property
     def center_px(self) -> FloatArray:
-        """The centre as an array x, y, in px."""
+        """The centre as an array ``(2,)`` x, y, in px."""
         return np.array([self.center_x_px, self.center_y_px])
 
     @property
@@ -66,13 +68,13 @@ class Ellipse:
         return np.array([[a_px * cos, -b_px * sin], [a_px * sin, b_px * cos]])
 
     def transformed(self, affine: FloatArray) -> Ellipse:
-        """The same ellipse after a 2x3 affine map of the plane."""
+        """Return the same ellipse after a 2x3 affine map of the plane."""
         return Ellipse.from_matrix(
             affine[:, :2] @ self.center_px + affine[:, 2], affine[:, :2] @ self.matrix
         )
 
     def scaled(self, factor: float) -> Ellipse:
-        """The same ellipse, so many times as large."""
+        """Return the same ellipse, so many times as large."""
         return replace(
             self,
             semi_axis_a_px=factor * self.semi_axis_a_px,
@@ -80,13 +82,13 @@ class Ellipse:
         )
 
     def points(self, count: int = 360) -> FloatArray:
-        """``(count, 2)`` points x, y on the ellipse, in px."""
+        """Return ``(count, 2)`` points x, y on the ellipse, in px."""
         turn_rad = np.linspace(0, 2 * math.pi, count, endpoint=False)
         circle = np.stack([np.cos(turn_rad), np.sin(turn_rad)])
         return np.asarray((self.center_px[:, None] + self.matrix @ circle).T)
 
     def bounding_box_px(self) -> tuple[float, float, float, float]:
-        """Left, top, right, bottom of the ellipse, in px."""
+        """Return left, top, right, bottom of the ellipse, in px."""
         half_x_px, half_y_px = np.hypot(self.matrix[:, 0], self.matrix[:, 1])
         return (
             self.center_x_px - float(half_x_px),
@@ -96,7 +98,7 @@ class Ellipse:
         )
 
     def signed_distance_px(self, shape: tuple[int, int]) -> FloatImage:
-        """``(H, W)`` distance of each pixel centre to the ellipse, negative inside, in px.
+        """Return ``(H, W)`` distances of pixel centres to the ellipse, negative inside, in px.
 
         First-order distance g/|grad g| of g = |u| - 1 with u the pixel in the circle's frame:
         exact on the ellipse, which is where masks and weights need it.
@@ -114,22 +116,22 @@ class Ellipse:
         return distance
 
     def coverage(self, shape: tuple[int, int]) -> FloatImage:
-        """``(H, W)`` share of each pixel inside the ellipse, 0..1, soft over the border pixel."""
+        """Return the ``(H, W)`` share of each pixel in the ellipse, 0 to 1, soft at its border."""
         return np.asarray(np.clip(0.5 - self.signed_distance_px(shape), 0, 1))
 
     def semi_axes_mm(self, spacing: Spacing) -> tuple[float, float]:
-        """Major and minor semi-axis in mm; each image axis is scaled by its own pixel size."""
+        """Return major and minor semi-axis in mm; each image axis has its own pixel size."""
         scale_mm = np.diag([spacing.column_mm, spacing.row_mm])
         major_mm, minor_mm = np.linalg.svd(scale_mm @ self.matrix, compute_uv=False)
         return float(major_mm), float(minor_mm)
 
     def circumference_mm(self, spacing: Spacing) -> float:
-        """HC in mm: the ellipse's perimeter after scaling to millimetres."""
+        """Return HC in mm: the ellipse's perimeter after scaling to millimetres."""
         return perimeter(*self.semi_axes_mm(spacing))
 
 
 def perimeter(semi_axis_a: float, semi_axis_b: float) -> float:
-    """Perimeter of an ellipse, in the unit of its semi-axes.
+    """Return the perimeter of an ellipse, in the unit of its semi-axes.
 
     Ramanujan's second approximation (Quart. J. Math. 45, 1914):
     pi (a+b) (1 + 3h / (10 + sqrt(4-3h))), h = ((a-b)/(a+b))^2.

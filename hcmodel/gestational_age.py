@@ -14,7 +14,7 @@ HADLOCK_VALID_MM = (68.0, 360.0)
 
 
 def hadlock_1984_weeks(hc_mm: float) -> float | None:
-    """Hadlock et al., Radiology 152:497 (1984), in weeks; ``None`` outside 68-360 mm."""
+    """Return weeks by Hadlock et al., Radiology 152:497 (1984); ``None`` outside 68-360 mm."""
     if not HADLOCK_VALID_MM[0] <= hc_mm <= HADLOCK_VALID_MM[1]:
         return None
     hc_cm = hc_mm / 10
@@ -22,7 +22,7 @@ def hadlock_1984_weeks(hc_mm: float) -> float | None:
 
 
 def intergrowth_2016_weeks(hc_mm: float) -> float | None:
-    """INTERGROWTH-21st, Ultrasound Obstet Gynecol 48:719 (2016), in weeks.
+    """Return weeks by INTERGROWTH-21st, Ultrasound Obstet Gynecol 48:719 (2016).
 
     ``None`` outside 55-360 mm, where the study (9 to 42 weeks) has no heads.
     """
@@ -39,7 +39,7 @@ FORMULAS: dict[str, Callable[[float], float | None]] = {
 
 
 def trimester(hc_mm: float) -> str:
-    """``EARLY``, ``MIDDLE`` or ``LATE``, by Hadlock's curve without its limits."""
+    """Return ``EARLY``, ``MIDDLE`` or ``LATE``, by Hadlock's curve without its limits."""
     hc_cm = hc_mm / 10
     weeks = 8.96 + 0.540 * hc_cm + 0.0003 * hc_cm**3
     if weeks < 14:

@@ -43,15 +43,15 @@ class Page:
         self._parts: list[str] = []
 
     def heading(self, text: str) -> None:
-        """Begins a section."""
+        """Begin a section."""
         self._parts.append(f"<h2>{escape(text)}</h2>")
 
     def text(self, text: str) -> None:
-        """A paragraph."""
+        """Add a paragraph."""
         self._parts.append(f"<p>{escape(text)}</p>")
 
     def table(self, table: Table) -> None:
-        """A section of its own, with one row of cells per line."""
+        """Add a section of its own, with one row of cells per line."""
         title, headings, rows = table
         self.heading(title)
         head = "".join(f"<th>{escape(each)}</th>" for each in headings)
@@ -64,7 +64,7 @@ class Page:
         )
 
     def pictures(self, pictures: Iterable[tuple[str, str]]) -> None:
-        """Side by side where there is room: addresses as made below, with captions."""
+        """Add pictures side by side where there is room: addresses as made below, and captions."""
         figures = "".join(
             f'<figure><img src="{address}" alt="{escape(caption)}">'
             f"<figcaption>{escape(caption)}</figcaption></figure>"
@@ -73,7 +73,7 @@ class Page:
         self._parts.append(f'<div class="pictures">{figures}</div>')
 
     def html(self) -> str:
-        """The whole page."""
+        """Return the whole page."""
         return (
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -84,14 +84,14 @@ class Page:
 
 
 def picture_of(figure: Figure) -> str:
-    """A drawing as an address that holds the picture itself."""
+    """Return a drawing as an address that holds the picture itself."""
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=110)
     return _address("png", content.getvalue())
 
 
 def photograph_of(pixels: GreyImage | ColorImage) -> str:
-    """``(H, W)`` grey or ``(H, W, 3)`` blue, green, red uint8, likewise."""
+    """Return ``(H, W)`` grey or ``(H, W, 3)`` blue, green, red uint8, likewise."""
     return _address("jpeg", cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 85])[1])
 
 

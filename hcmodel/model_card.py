@@ -25,9 +25,9 @@ class Card:
     """Stored as JSON beside the weights, ``NAME.json`` for ``NAME.keras``.
 
     ``level`` is the probability along whose line heads are fitted, ``outline_scale`` what contours
-    are multiplied by that a network with an outline look finds; HC has no bias with them. ``doubt``
-    is the error model, which tells how far HC may be off. All come with calibration, and have the
-    names of their keys in the file.
+    are multiplied by where the network has that stage; HC has no bias with them. ``doubt`` is the
+    error model, which tells how far HC may be off. All come with calibration, and have the names
+    of their keys in the file.
 
     Raises ``ValueError`` for values that would fail in use.
     """

@@ -20,7 +20,10 @@ from hcmodel.geometry import Ellipse
 def draw_phantom(
     shape: tuple[int, int], head: Ellipse | None, rng: np.random.Generator
 ) -> GreyImage:
-    """``(H, W)`` uint8 image; ``head`` is the skull's outer outline in px, ``None`` for no head."""
+    """Return a ``(H, W)`` uint8 image.
+
+    ``head`` is the skull's outer outline in px, ``None`` for no head.
+    """
     echo = _tissue(shape, rng)
     echo = _add_arcs(echo, rng) if head is None else _add_head(echo, head, rng)
     echo = echo * _speckle(shape, rng)
@@ -31,7 +34,7 @@ def draw_phantom(
 
 
 def random_head(shape: tuple[int, int], rng: np.random.Generator) -> Ellipse:
-    """An ellipse that lies inside the image with b/a from 0.70 to 0.88, as fetal heads have."""
+    """Return an ellipse inside the image with b/a from 0.70 to 0.88, as fetal heads have."""
     height_px, width_px = shape
     semi_axis_a_px = rng.uniform(0.22, 0.44) * height_px
     semi_axis_b_px = semi_axis_a_px * rng.uniform(0.70, 0.88)
@@ -59,7 +62,7 @@ def _tissue(shape: tuple[int, int], rng: np.random.Generator) -> FloatImage:
 
 
 def _sector(shape: tuple[int, int], rng: np.random.Generator) -> Mask:
-    """The fan that a curved probe sees, with its apex above the image."""
+    """Return the fan that a curved probe sees, with its apex above the image."""
     height_px, width_px = shape
     apex_px = rng.uniform(0.25, 0.9) * height_px
     half_angle_rad = rng.uniform(0.55, 0.9)
@@ -102,7 +105,7 @@ def _add_head(echo: FloatImage, head: Ellipse, rng: np.random.Generator) -> Floa
 
 
 def _add_arcs(echo: FloatImage, rng: np.random.Generator) -> FloatImage:
-    """A few bright interfaces that close to no head: an abdomen's or a uterine wall's echoes."""
+    """Add a few bright interfaces that close to no head: an abdomen's or a uterine wall's."""
     height_px, width_px = shape_of(echo)
     arcs = np.zeros((height_px, width_px), np.float32)
     for _ in range(rng.integers(1, 5)):

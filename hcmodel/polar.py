@@ -41,7 +41,10 @@ class Contour:
 
 
 def unrolled(pixels: GreyImage, head: Ellipse) -> GreyImage:
-    """``(ROWS, COLUMNS)`` uint8 around an ellipse in ``(rows, columns)`` grey, black beyond it."""
+    """Return ``(ROWS, COLUMNS)`` uint8 around an ellipse in ``(rows, columns)`` grey.
+
+    Black where the band leaves the image.
+    """
     scale = min(1.0, MAX_SEMI_AXIS_PX / head.semi_axis_a_px)
     rows, columns = pixels.shape
     width, height = max(1, round(columns * scale)), max(1, round(rows * scale))
@@ -57,7 +60,7 @@ def unrolled(pixels: GreyImage, head: Ellipse) -> GreyImage:
 
 
 def outline_tensor(bands: GreyImage) -> Tensor:
-    """``(B, ROWS, COLUMNS)`` uint8 to ``(B, ROWS, COLUMNS, CHANNELS)`` float32.
+    """Return ``(B, ROWS, COLUMNS)`` uint8 as ``(B, ROWS, COLUMNS, CHANNELS)`` float32.
 
     Beside grey in [0, 1], each pixel knows its direction from the centre: how far up or down, and
     how far to any side, since beams come from above and echo differently from above and from aside.
@@ -71,7 +74,7 @@ def outline_tensor(bands: GreyImage) -> Tensor:
 
 
 def offsets(head: Ellipse, truth: Ellipse) -> FloatArray:
-    """``(DIRECTIONS,)``: how far along its ray from ``head``'s centre ``truth``'s outline is.
+    """Return ``(DIRECTIONS,)``: how far along rays from ``head``'s centre ``truth``'s outline is.
 
     A share of the distance to ``head``'s outline, positive outside of it. The centre must lie in
     ``truth``.
@@ -98,7 +101,7 @@ def corrected(head: Ellipse, found: FloatArray) -> Contour | None:
 
 
 def _rays(head: Ellipse, count: int) -> FloatArray:
-    """``(count, 2)`` x, y from the centre to the outline, in px, once around, from the right."""
+    """Return ``(count, 2)`` x, y from centre to outline, in px, once around from the right."""
     directions, semi_axes_px, _ = np.linalg.svd(head.matrix)
     # Symmetric: stretches the circle without turning it, so that up stays up.
     stretch = directions @ np.diag(semi_axes_px) @ directions.T

@@ -1,4 +1,4 @@
-"""The network that looks along a head's outline; small, since the band it sees is."""
+"""The network of the stage along a head's contour; small, since the band it sees is."""
 
 from __future__ import annotations
 
@@ -8,10 +8,16 @@ from keras import layers
 from hcmodel.polar import CHANNELS, COLUMNS, DIRECTIONS, ROWS
 
 WIDTH = 16
+"""Filters of the first block."""
+_OFFSET_UNIT = 0.1
+"""Offsets are a few hundredths: so scaled, the last layer's weights need not be tiny."""
 
 
 def get_outline_net() -> keras.Model:
-    """Unrolled outlines ``(B, ROWS, COLUMNS, CHANNELS)`` to offsets ``(B, DIRECTIONS)``."""
+    """Return the network from bands ``(B, ROWS, COLUMNS, CHANNELS)`` to ``(B, DIRECTIONS)``.
+
+    Its answers are offsets along rays, as shares of the distance from the centre.
+    """
     band = keras.Input((ROWS, COLUMNS, CHANNELS), name="outline")  # B 64 128 3
     x = band
     for level, halved in enumerate([(2, 1), (2, 2), (2, 2)]):
@@ -26,11 +32,11 @@ def get_outline_net() -> keras.Model:
     x = layers.Concatenate()([x, layers.UpSampling2D((1, DIRECTIONS))(around)])
     x = _convolved(x, WIDTH * 8, (1, 5))
     x = layers.Reshape((DIRECTIONS,))(layers.Conv2D(1, 1)(x))
-    return keras.Model(band, layers.Rescaling(0.1)(x), name="outline_net")
+    return keras.Model(band, layers.Rescaling(_OFFSET_UNIT)(x), name="outline_net")
 
 
 def _convolved(x: keras.KerasTensor, filters: int, size: tuple[int, int]) -> keras.KerasTensor:
-    """Convolution, normalisation and ReLU; the band's ends meet, as the outline is closed."""
+    """Add convolution, normalisation and ReLU; the band's ends meet, as the outline is closed."""
     columns, beyond = x.shape[2], size[1] // 2
     last = layers.Cropping2D(((0, 0), (columns - beyond, 0)))(x)
     first = layers.Cropping2D(((0, 0), (0, columns - beyond)))(x)

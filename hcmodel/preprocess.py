@@ -47,7 +47,7 @@ def prepare(
     network_shape: tuple[int, int],
     pixel_aspect: float = 1.0,
 ) -> Prepared:
-    """``(rows, columns)`` uint8 grey, seen through a 2x3 affine map to the network's raster.
+    """Return ``(rows, columns)`` uint8 grey, seen through a 2x3 affine map to the network's raster.
 
     Axes that shrink are averaged by area first, so that nothing aliases; then one cubic
     interpolation does the rest. Training sees images through the same function.
@@ -69,7 +69,7 @@ def whole_image(
     keep_aspect: bool,
     pixel_aspect: float = 1.0,
 ) -> FloatArray:
-    """2x3 affine map that shows all of an image.
+    """Return the 2x3 affine map that shows all of an image.
 
     With ``keep_aspect`` it is centred in the shape that it has in mm, and black fills the rest;
     else it is squashed. Each axis has a scale of its own, because sizes are rounded to pixels.
@@ -86,7 +86,7 @@ def whole_image(
 
 
 def around(head: Ellipse, network_shape: tuple[int, int], pixel_aspect: float = 1.0) -> FloatArray:
-    """2x3 affine map that shows a head in the middle, at the same size whatever it had."""
+    """Return the 2x3 affine map that shows a head in the middle, whatever its size was."""
     left, top, right, bottom = head.bounding_box_px()
     height, width = network_shape
     high = (bottom - top) * pixel_aspect
@@ -97,22 +97,22 @@ def around(head: Ellipse, network_shape: tuple[int, int], pixel_aspect: float = 
 
 
 def stretch(shape: tuple[int, int], to_shape: tuple[int, int]) -> FloatArray:
-    """2x3 affine map of pixel centres from an image of ``(rows, columns)`` to one resized."""
+    """Return the 2x3 affine map of pixel centres from an image's ``shape`` to ``to_shape``."""
     along_y, along_x = to_shape[0] / shape[0], to_shape[1] / shape[1]
     return np.array([[along_x, 0, (along_x - 1) / 2], [0, along_y, (along_y - 1) / 2]])
 
 
 def mirror(columns: int) -> FloatArray:
-    """2x3 affine map that swaps left and right of an image so many pixels wide."""
+    """Return the 2x3 affine map that swaps left and right of an image so many pixels wide."""
     return np.array([[-1.0, 0, columns - 1], [0, 1, 0]])
 
 
 def chained(second: FloatArray, first: FloatArray) -> FloatArray:
-    """The 2x3 affine map that does ``first`` and then ``second``."""
+    """Return the 2x3 affine map that does ``first`` and then ``second``."""
     moved = second[:, :2] @ first[:, 2] + second[:, 2]
     return np.column_stack([second[:, :2] @ first[:, :2], moved])
 
 
 def to_tensor(pixels: GreyImage) -> Tensor:
-    """``(B, H, W)`` uint8 to ``(B, H, W, 1)`` float32 in [0, 1]."""
+    """Return ``(B, H, W)`` uint8 as ``(B, H, W, 1)`` float32 in [0, 1]."""
     return (pixels.astype(np.float32) / np.float32(255))[..., None]

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def stderr_silenced() -> Iterator[None]:
-    """Sends file descriptor 2 nowhere; Python's own errors are raised as ever."""
+    """Send file descriptor 2 nowhere; Python's own errors are raised as ever."""
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)

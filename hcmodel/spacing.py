@@ -8,7 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Spacing:
-    """Size of a pixel, down the rows and across the columns, in millimetres."""
+    """Size of a pixel, down the rows and across the columns, in millimetres.
+
+    Raises ``ValueError`` unless both are finite and above zero.
+    """
 
     row_mm: float
     column_mm: float

@@ -12,7 +12,7 @@ from hcmodel.unet_config import UNetConfig
 
 
 def conv2d_block(x: keras.KerasTensor, filters: int) -> keras.KerasTensor:
-    """Two 3x3 convolutions, each with batch normalisation and ReLU; the second takes the first."""
+    """Add two 3x3 convolutions in a row, each with batch normalisation and ReLU."""
     for _ in range(2):
         x = layers.Conv2D(filters, 3, padding="same", kernel_initializer="he_normal")(x)
         x = layers.BatchNormalization()(x)
@@ -21,7 +21,7 @@ def conv2d_block(x: keras.KerasTensor, filters: int) -> keras.KerasTensor:
 
 
 def get_unet(config: UNetConfig, side_outputs: int = 0) -> keras.Model:
-    """Grey image ``(B, H, W, 1)`` in [0, 1] to the probability of "head", same shape.
+    """Return the network from grey ``(B, H, W, 1)`` in [0, 1] to the probability of "head", alike.
 
     ``side_outputs`` adds that many coarser outputs (1/2, 1/4 ... of the decoder's raster) for
     deep supervision; they share the decoder's weights and fall away in the shipped network.

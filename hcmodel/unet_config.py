@@ -12,9 +12,9 @@ class UNetConfig:
     ``stem_stride`` 1 is the plain U-Net of the notebook; 2 halves the raster with one strided
     convolution before the first block and doubles it again in the last layer, which costs
     little accuracy and spares the first, most costly convolutions three quarters of their pixels.
-    With ``second_look`` the network was trained to see heads from near as well, and measures them
-    there. With ``outline_look`` its file holds a second, small network that looks along the head's
-    outline and corrects it (``outline_net``).
+    With ``second_look`` the network was trained to see zoomed heads as well, and measures them
+    there. With ``outline_look`` its file holds a second, small network that sees the image along
+    the head's contour and corrects it (``outline_net``). The names are those of the card's keys.
 
     Raises ``ValueError`` for what no network can have.
     """

@@ -37,14 +37,14 @@ class Subject:
 
 
 def evaluate(images: Iterable[LabelledImage], instrument: Instrument) -> Iterator[Case]:
-    """One case per image; the pixel size comes from the folder's CSV, as a user would give it."""
+    """Yield one case per image; the folder's CSV gives pixel sizes, as a user would give them."""
     return _judge(map(_subject, images), instrument)
 
 
 def evaluate_changed(
     images: Iterable[LabelledImage], change: Change, instrument: Instrument, folder: Path
 ) -> Iterator[Case]:
-    """The same after a change of each image, which is written to ``folder`` to be read again."""
+    """Yield the same after a change of each image, which ``folder`` keeps to be read again."""
     rng = np.random.default_rng(SEED)
 
     def changed(image: LabelledImage) -> Subject:
@@ -60,7 +60,7 @@ def evaluate_changed(
 def measured_negatives(
     images: Iterable[LabelledImage], negative: Negative, instrument: Instrument, folder: Path
 ) -> Iterator[Result]:
-    """What is said of images without a head that are made from these."""
+    """Yield what is said of images without a head that are made from these."""
     rng = np.random.default_rng(SEED)
 
     def requests() -> Iterator[ScanRequest]:
@@ -74,7 +74,7 @@ def measured_negatives(
 
 
 def measured_others(folder: Path, instrument: Instrument) -> Iterator[Result]:
-    """What is said of the files in a folder, of which none shows a fetal head."""
+    """Yield what is said of the files in a folder, of which none shows a fetal head."""
     files = sorted(path for path in folder.iterdir() if isinstance(classify(path), FileFormat))
     requests = (ScanRequest(number, str(path)) for number, path in enumerate(files))
     return (result for _, result in instrument.measure(requests))

@@ -21,7 +21,7 @@ folder_argument = click.argument(
 
 
 def labelled(folder: Path) -> list[LabelledImage]:
-    """The folder's images; raises ``TrainingDataUnusable`` with the names of what is wrong."""
+    """Return the folder's images; raises ``TrainingDataUnusable`` that names what is wrong."""
     try:
         return read_folder(folder)
     except TrainingDataError as error:
@@ -29,13 +29,13 @@ def labelled(folder: Path) -> list[LabelledImage]:
 
 
 def unseen_images(images: list[LabelledImage], card: Card) -> list[LabelledImage]:
-    """Images of exams that did not train the card's weights."""
+    """Return images of exams that did not train the card's weights."""
     known = set(card.training.get("exams", ()))  # type: ignore[call-overload]
     return [image for image in images if image.exam not in known]
 
 
 def print_table(table: Table) -> None:
-    """On standard output, numbers to the right."""
+    """Print on standard output, numbers to the right."""
     title, headings, rows = table
     shown = RichTable(title=title)
     for number, heading in enumerate(headings):

@@ -125,7 +125,7 @@ def _comparison() -> FitComparison:
 
 
 def _part(images: list[LabelledImage], card: Card, all_images: bool) -> list[LabelledImage]:
-    """The images on which the card's weights are judged."""
+    """Return the images on which the card's weights are judged."""
     unseen = unseen_images(images, card)
     if not unseen and not all_images:
         raise TrainingDataUnusable(

@@ -48,7 +48,7 @@ class Look:
 
 
 def look_at(image: LabelledImage) -> Look:
-    """Raises ``TrainingDataError`` where the image or its annotation cannot be used."""
+    """Return what an image shows; raises ``TrainingDataError`` where it cannot be used."""
     grey, truth = read_grey(image.image_path), read_truth(image)
     shape = shape_of(grey)
     head = truth.coverage(shape) > 0.5
@@ -66,12 +66,12 @@ def look_at(image: LabelledImage) -> Look:
 
 
 def tables(looks: Sequence[Look]) -> list[Table]:
-    """The folder in words and numbers."""
+    """Return the folder in words and numbers."""
     return [_overview(looks), _ages(looks), _sizes(looks), _greys(looks), _doubles(looks)]
 
 
 def explore_page(looks: Sequence[Look]) -> str:
-    """HTML of the tables, histograms, and a sheet of samples with their outlines."""
+    """Return HTML of the tables, histograms, and a sheet of samples with their outlines."""
     page = Page("hc-batch: the images that train and judge")
     for table in tables(looks):
         page.table(table)
@@ -196,7 +196,7 @@ def _grey_plot(looks: Sequence[Look]) -> str:
 
 
 def _sheet(looks: Sequence[Look]) -> ColorImage:
-    """``(H, W, 3)`` uint8: samples evenly spread over HC."""
+    """Return ``(H, W, 3)`` uint8: samples evenly spread over HC."""
     by_hc = sorted(looks, key=lambda look: look.hc_mm)
     count = min(len(by_hc), _SHEET_COLUMNS * _SHEET_ROWS)
     chosen = [by_hc[round(index)] for index in np.linspace(0, len(by_hc) - 1, count)]

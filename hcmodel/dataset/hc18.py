@@ -50,7 +50,7 @@ class LabelledImage:
 
 
 def read_folder(folder: Path) -> list[LabelledImage]:
-    """The folder's images in the order of its CSV.
+    """Return the folder's images in the order of its CSV.
 
     Raises ``TrainingDataError`` that names all lines which cannot be used, and why.
     """
@@ -106,7 +106,7 @@ def _some(faults: list[str]) -> str:
 
 
 def read_grey(path: Path) -> GreyImage:
-    """``(H, W)`` uint8; raises ``TrainingDataError`` with the file's name."""
+    """Return ``(H, W)`` uint8; raises ``TrainingDataError`` with the file's name."""
     image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     if image is None:
         raise TrainingDataError(f"{path.name} cannot be read as an image")
@@ -114,7 +114,7 @@ def read_grey(path: Path) -> GreyImage:
 
 
 def read_truth(image: LabelledImage) -> Ellipse:
-    """The annotated ellipse in pixels of the image.
+    """Return the annotated ellipse in pixels of the image.
 
     Raises ``TrainingDataError`` for an annotation without an ellipse or of another size.
     """
@@ -128,7 +128,7 @@ def read_truth(image: LabelledImage) -> Ellipse:
 
 
 def of_each(images: Iterable[LabelledImage], use: Callable[[LabelledImage], Use]) -> list[Use]:
-    """What ``use`` makes of every image.
+    """Return what ``use`` makes of every image.
 
     Raises one ``TrainingDataError`` that names all images of which it raised one.
     """
@@ -144,7 +144,7 @@ def of_each(images: Iterable[LabelledImage], use: Callable[[LabelledImage], Use]
 
 
 def ellipse_of_annotation(annotation: GreyImage) -> Ellipse:
-    """The ellipse of an outline or of a filled mask, ``(H, W)`` uint8, in px.
+    """Return the ellipse of an outline or of a filled mask, ``(H, W)`` uint8, in px.
 
     An outline is taken through the middle of its ring (its outer edge would overstate HC by
     0.8 mm in HC18). Raises ``ValueError`` where there is no ellipse.
@@ -161,7 +161,7 @@ def ellipse_of_annotation(annotation: GreyImage) -> Ellipse:
 
 
 def _fit_mask_border(mask: Mask) -> Ellipse:
-    """Through the middle between the mask's last pixels and their first neighbours outside."""
+    """Fit through the middle between the mask's last pixels and their first neighbours outside."""
     inner = mask & ~cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
     outer = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool) & ~mask
     ring = inner | outer
@@ -179,7 +179,7 @@ def _fit_pixels(marked: Mask) -> Ellipse:
 
 
 def folds_by_exam(images: list[LabelledImage], folds: int, seed: int = 1) -> list[list[int]]:
-    """Indices of each fold's held-out part.
+    """Return the indices of each fold's held-out part.
 
     All images of an exam fall into one fold; exams are dealt out in order of HC, shuffled
     within each round, so that every fold has the same mix of ages.

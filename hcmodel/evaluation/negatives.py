@@ -39,7 +39,7 @@ def _flat(shown: Shown, rng: np.random.Generator) -> GreyImage:
 
 
 def _photograph(shown: Shown, rng: np.random.Generator) -> GreyImage:
-    """A part of the one photograph that comes with matplotlib: Grace Hopper's."""
+    """Return a part of the one photograph that comes with matplotlib: Grace Hopper's."""
     import matplotlib
 
     whole = read_grey(Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg")

@@ -27,7 +27,7 @@ Change = Callable[[Shown, np.random.Generator], Shown]
 
 
 def _seen(look: Callable[[FloatImage, np.random.Generator], FloatImage]) -> Change:
-    """A change of grey values alone, on a scale from 0 to 255."""
+    """Return a change of grey values alone, on a scale from 0 to 255."""
 
     def change(shown: Shown, rng: np.random.Generator) -> Shown:
         grey = look(shown.pixels.astype(np.float32), rng)
@@ -55,7 +55,7 @@ def _jpeg(shown: Shown, _rng: np.random.Generator) -> Shown:
 
 
 def _resized(factor_x: float, factor_y: float) -> Change:
-    """Fewer or more pixels along each axis, whose size in mm changes against it."""
+    """Return a change to fewer or more pixels along each axis, of larger or smaller size in mm."""
 
     def change(shown: Shown, _rng: np.random.Generator) -> Shown:
         rows, columns = shown.pixels.shape
@@ -87,7 +87,7 @@ def _mirrored(shown: Shown, _rng: np.random.Generator) -> Shown:
 
 
 def _shifted(shown: Shown, rng: np.random.Generator) -> Shown:
-    """Onto a larger canvas, so that no head is cut."""
+    """Move onto a larger canvas, so that no head is cut."""
     rows, columns = shown.pixels.shape
     size = (round(1.25 * columns), round(1.25 * rows))
     right = rng.uniform(0, 1) * (size[0] - columns)
@@ -96,7 +96,7 @@ def _shifted(shown: Shown, rng: np.random.Generator) -> Shown:
 
 
 def _interface(shown: Shown, rng: np.random.Generator) -> Shown:
-    """A scanner's screen around the image: panels, text, a grey bar."""
+    """Put a scanner's screen around the image: panels, text, a grey bar."""
     rows, columns = shown.pixels.shape
     left, top = round(0.14 * columns), round(0.12 * rows)
     canvas = np.full((round(1.2 * rows), round(1.3 * columns)), 12, np.uint8)
@@ -112,7 +112,7 @@ def _interface(shown: Shown, rng: np.random.Generator) -> Shown:
 
 
 def _annotated(shown: Shown, rng: np.random.Generator) -> Shown:
-    """Text over the image, and calipers with a dotted line along both axes of the head."""
+    """Draw text over the image, and calipers with a dotted line along both axes of the head."""
     pixels = shown.pixels.copy()
     rows, columns = pixels.shape
     for _ in range(4):
@@ -131,7 +131,7 @@ def _annotated(shown: Shown, rng: np.random.Generator) -> Shown:
 
 
 def _boxed(shown: Shown, _rng: np.random.Generator) -> Shown:
-    """A black rectangle, as over a patient's name, that hides a part of the skull."""
+    """Hide a part of the skull by a black rectangle, as over a patient's name."""
     pixels = shown.pixels.copy()
     left, top, right, bottom = (round(edge) for edge in shown.truth.bounding_box_px())
     width, height = (right - left) // 4, (bottom - top) // 4

@@ -23,7 +23,7 @@ _MEASURED_BGR = (60, 120, 255)
 
 
 def report_page(cases: Sequence[Case], tables: Sequence[Table], paths: Mapping[str, Path]) -> str:
-    """HTML of what was printed and of what only pictures tell; ``paths`` finds images by name."""
+    """Return HTML of what was printed and what only pictures tell; ``paths`` finds images."""
     page = Page("hc-batch: how well the network measures")
     for table in tables:
         page.table(table)

@@ -25,12 +25,14 @@ Raster = tuple[int, int]
 
 OTHER_VIEW = 0.8
 OTHER_LOOK = 0.6
+"""How far the share from other scanners goes in geometry and appearance; 1 is the widest."""
 LEAST_NEAR_VIEW = 0.5
-"""From near, size and place must not tell the answer: they come from a first look that errs."""
+"""From near, size and place must not tell the answer: they come from the whole image, where the
+network errs."""
 
 
 def shown(sample: Sample, to_network: FloatArray, raster: Raster) -> Sample:
-    """The sample on a ``(H, W)`` raster, through a 2x3 affine map."""
+    """Return the sample on a ``(H, W)`` raster, through a 2x3 affine map."""
     pixels, head = sample
     seen = prepare(pixels, to_network, raster).pixels
     return seen, None if head is None else head.transformed(to_network)
@@ -39,7 +41,7 @@ def shown(sample: Sample, to_network: FloatArray, raster: Raster) -> Sample:
 def flip_left_right(
     sample: Sample, to_network: FloatArray, raster: Raster, rng: np.random.Generator
 ) -> Sample:
-    """The notebook's only augmentation."""
+    """Mirror every other sample: the notebook's only augmentation, on a ``(H, W)`` raster."""
     if rng.random() < 0.5:
         to_network = chained(mirror(raster[1]), to_network)
     return shown(sample, to_network, raster)
@@ -65,7 +67,7 @@ class Scanners:
     def __call__(
         self, sample: Sample, to_network: FloatArray, raster: Raster, rng: np.random.Generator
     ) -> Sample:
-        """One variation of the sample; ``to_network`` shows all of it."""
+        """Return one variation of the sample; ``to_network`` shows all of it."""
         source = rng.random()
         if source < self.phantoms:
             sample = _phantom(shape_of(sample[0]), rng)
@@ -82,7 +84,7 @@ class Scanners:
 
 
 def without_head(sample: Sample, rng: np.random.Generator) -> Sample:
-    """A negative made from a positive: head filled in, tiles shuffled, background alone, noise."""
+    """Return a negative: the head filled in, tiles shuffled, background alone, or noise."""
     pixels, head = sample
     kind = rng.integers(5)
     if kind == 0 and head is not None:
@@ -102,7 +104,7 @@ def _phantom(shape: Raster, rng: np.random.Generator) -> Sample:
 
 
 def fill_head(pixels: GreyImage, head: Ellipse, rng: np.random.Generator) -> GreyImage:
-    """Paints tissue over the head, coarsely continued from around it."""
+    """Paint tissue over the head, coarsely continued from around it."""
     shape = shape_of(pixels)
     margin_px = 0.12 * head.semi_axis_b_px
     cover = np.clip(0.5 - (head.signed_distance_px(shape) - margin_px) / 4, 0, 1)
@@ -115,7 +117,7 @@ def fill_head(pixels: GreyImage, head: Ellipse, rng: np.random.Generator) -> Gre
 
 
 def shuffle_tiles(pixels: GreyImage, rng: np.random.Generator) -> GreyImage:
-    """The image cut into tiles that lie in another order."""
+    """Return the image cut into tiles that lie in another order."""
     rows, columns = 4, 6
     height, width = pixels.shape[0] // rows, pixels.shape[1] // columns
     result = pixels.copy()
@@ -128,7 +130,7 @@ def shuffle_tiles(pixels: GreyImage, rng: np.random.Generator) -> GreyImage:
 
 
 def background(pixels: GreyImage, head: Ellipse) -> GreyImage:
-    """The largest strip beside the head, stretched to the whole raster."""
+    """Return the largest strip beside the head, stretched to the whole raster."""
     height, width = pixels.shape
     left, top, right, bottom = (round(edge) for edge in head.bounding_box_px())
     strips = [
@@ -142,7 +144,7 @@ def background(pixels: GreyImage, head: Ellipse) -> GreyImage:
 
 
 def _random_view(shape: Raster, rng: np.random.Generator, strength: float) -> FloatArray:
-    """Affine map: zoom, stretch, turn, mirror and shift around the centre."""
+    """Return an affine map: zoom, stretch, turn, mirror and shift around the centre."""
     height, width = shape
     wide = rng.random() < 0.1 * strength
     turn_rad = rng.uniform(-math.pi, math.pi) if wide else rng.normal(0, 0.25 * strength)
@@ -160,7 +162,7 @@ def _random_view(shape: Raster, rng: np.random.Generator, strength: float) -> Fl
 
 
 def appearance(pixels: GreyImage, rng: np.random.Generator, strength: float) -> GreyImage:
-    """The image as another scanner might show it; ``strength`` 1 goes farthest."""
+    """Return the image as another scanner might show it; ``strength`` 1 goes farthest."""
     grey = pixels.astype(np.float32) / np.float32(255)
     for change, share in ((_blurred, 0.3), (_lit, 0.85), (_shadow, 0.25), (_noisy, 0.4)):
         if rng.random() < share * strength:
@@ -178,7 +180,7 @@ def appearance(pixels: GreyImage, rng: np.random.Generator, strength: float) -> 
 
 
 def _blurred(grey: FloatImage, rng: np.random.Generator) -> FloatImage:
-    """A coarser raster or a wider beam."""
+    """Return it on a coarser raster or with a wider beam."""
     size = (grey.shape[1], grey.shape[0])
     if rng.random() < 0.5:
         factor = rng.uniform(1.5, 3.5)
@@ -190,7 +192,7 @@ def _blurred(grey: FloatImage, rng: np.random.Generator) -> FloatImage:
 
 
 def _lit(grey: FloatImage, rng: np.random.Generator) -> FloatImage:
-    """Gamma, gain and offset, and gain that varies over the image."""
+    """Change gamma, gain and offset, and gain that varies over the image."""
     shape = shape_of(grey)
     grey = grey ** math.exp(rng.normal(0, 0.3))
     grey = grey * math.exp(rng.normal(0, 0.25)) + rng.normal(0, 0.03)
@@ -200,7 +202,7 @@ def _lit(grey: FloatImage, rng: np.random.Generator) -> FloatImage:
 
 
 def _noisy(grey: FloatImage, rng: np.random.Generator) -> FloatImage:
-    """Speckle that scales with the echo, or noise that does not."""
+    """Add speckle that scales with the echo, or noise that does not."""
     shape = shape_of(grey)
     if rng.random() < 0.6:
         grain = smooth_noise(shape, rng.uniform(1, 3), rng)
@@ -210,7 +212,7 @@ def _noisy(grey: FloatImage, rng: np.random.Generator) -> FloatImage:
 
 
 def _shadow(grey: FloatImage, rng: np.random.Generator) -> FloatImage:
-    """A dark wedge from above, as behind bone."""
+    """Return it with a dark wedge from above, as behind bone."""
     height, width = grey.shape
     middle_px, half_px = rng.uniform(0, width), rng.uniform(0.02, 0.12) * width
     lean = rng.normal(0, 0.3)
@@ -222,7 +224,7 @@ def _shadow(grey: FloatImage, rng: np.random.Generator) -> FloatImage:
 
 
 def _overlay(pixels: GreyImage, rng: np.random.Generator) -> GreyImage:
-    """Burned-in text, caliper crosses with dotted lines, grey bars and black boxes."""
+    """Draw burned-in text, caliper crosses with dotted lines, grey bars and black boxes."""
     height, width = pixels.shape
     result = pixels.copy()
 
@@ -253,7 +255,7 @@ def _overlay(pixels: GreyImage, rng: np.random.Generator) -> GreyImage:
 
 
 def _frame_sector(pixels: GreyImage, rng: np.random.Generator) -> GreyImage:
-    """Black outside a fan or a rectangle: another probe, or an interface around the image."""
+    """Return it black outside a fan or rectangle: another probe, or an interface around it."""
     height, width = pixels.shape
     y_px, x_px = np.mgrid[0:height, 0:width].astype(np.float32)
     if rng.random() < 0.5:

@@ -34,7 +34,7 @@ class Batches(keras.utils.PyDataset):
         return math.ceil(len(self._order) / self._batch_size)
 
     def _batch(self, step: int) -> list[tuple[Sample, np.random.Generator]]:
-        """The samples of one step, each with its generator."""
+        """Return the samples of one step, each with its generator."""
         epoch = self.epoch if self._augmented else 0
         order = self._order
         if self._augmented:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def draw_curve(log: Path, picture: Path) -> None:
-    """Loss of training and validation by epoch, from the CSV log to a PNG."""
+    """Draw the loss of training and validation by epoch, from the CSV log to a PNG."""
     from matplotlib.figure import Figure
 
     with log.open(newline="") as lines:

@@ -11,7 +11,7 @@ BORDER_WEIGHT = 4.0
 
 @keras.saving.register_keras_serializable("hcmodel")
 def bce_dice(truth: keras.KerasTensor, probability: keras.KerasTensor) -> keras.KerasTensor:
-    """Binary cross-entropy plus soft Dice loss.
+    """Return binary cross-entropy plus soft Dice loss.
 
     Cross-entropy places the border, Dice keeps small heads from drowning in background; the
     smoothing of 1 makes an empty truth cost only what was predicted.
@@ -22,7 +22,7 @@ def bce_dice(truth: keras.KerasTensor, probability: keras.KerasTensor) -> keras.
 
 @keras.saving.register_keras_serializable("hcmodel")
 def border_bce_dice(truth: keras.KerasTensor, probability: keras.KerasTensor) -> keras.KerasTensor:
-    """The same, but a pixel on the border counts up to ``1 + BORDER_WEIGHT`` times as much.
+    """Return the same, but border pixels count up to ``1 + BORDER_WEIGHT`` times as much.
 
     What is border is told by the mean of the truth over ``BORDER_PX`` pixels around: half on the
     outline itself, all or nothing far from it.

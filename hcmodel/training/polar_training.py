@@ -1,4 +1,4 @@
-"""How the look along the outline is trained: on ellipses a little wrong, towards the truth."""
+"""How the stage along the contour is trained: on ellipses a little wrong, towards the truth."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Bands(Batches):
 
 
 def disturbed(head: Ellipse, rng: np.random.Generator) -> Ellipse:
-    """The ellipse as a look from near may find it, and somewhat worse."""
+    """Return the ellipse as the zoomed stage may find it, and somewhat worse."""
     shift_x_px, shift_y_px = rng.normal(0, 0.03 * head.semi_axis_a_px, 2)
     zoom, stretch = np.exp(rng.normal(0, [0.025, 0.02]))
     return Ellipse(
@@ -67,13 +67,13 @@ def disturbed(head: Ellipse, rng: np.random.Generator) -> Ellipse:
 
 @keras.saving.register_keras_serializable("hcmodel")
 def outline_loss(truth: keras.KerasTensor, found: keras.KerasTensor) -> keras.KerasTensor:
-    """How far off the offsets are in each direction, and on average, where HC is lost."""
+    """Return how far off the offsets are in each direction, and on average, where HC is lost."""
     apart = truth - found
     return ops.mean(ops.abs(apart), axis=1) + ops.abs(ops.mean(apart, axis=1))
 
 
 def compiled_outline_net(epochs: int, steps: int) -> keras.Model:
-    """The network, untrained, with all that ``epochs`` of so many ``steps`` need."""
+    """Return the network, untrained, with all that ``epochs`` of so many ``steps`` need."""
     model = get_outline_net()
     optimizer = keras.optimizers.AdamW(
         cosine(LEARNING_RATE, epochs, steps),

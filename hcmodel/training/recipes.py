@@ -31,7 +31,7 @@ class Recipe:
 
     ``late_augment`` takes over from ``augment`` in the last ``late_epochs``. Images below 14 and
     above 28 weeks, of which HC18 has few, come ``rare_turns`` times in an epoch. A network with an
-    outline look has that trained for ``outline_epochs``.
+    contour stage has that trained for ``outline_epochs``.
     """
 
     name: str

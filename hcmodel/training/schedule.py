@@ -6,7 +6,7 @@ import keras
 
 
 def cosine(rate: float, epochs: int, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Rises for two epochs of ``steps``, then falls to a hundredth."""
+    """Return a rate that rises for two epochs of ``steps``, then falls to a hundredth."""
     return keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=rate / 20,
         warmup_target=rate,

@@ -1,7 +1,8 @@
 """Trains a recipe on a folder, resumes where it stopped, and writes weights with their card.
 
-One core takes about half an hour for one fold of HC18's 799 images with recipe ``hc18``; the model
-card tells the error to expect.
+``hc-batch model train DIR --recipe hc18 --fold 0`` runs it; the same command resumes it. One core
+takes about half an hour for one fold of HC18's 799 images with recipe ``hc18``; the model card
+tells the error to expect.
 """
 
 from __future__ import annotations
@@ -184,7 +185,7 @@ def _trained(
     data: Batches,
     held_out: Batches,
 ) -> keras.Model:
-    """The network after its last epoch, with averaged weights; resumes from its checkpoint."""
+    """Return the network after its last epoch, with averaged weights; resume its checkpoint."""
     keras.utils.set_random_seed(SEED)
     model = keras.models.load_model(checkpoint) if checkpoint.exists() else begin()
     done = int(model.optimizer.iterations) // len(data)
@@ -207,7 +208,7 @@ def _trained(
 
 
 def _begin(folder: Path, recipe: Recipe, training: Sequence[LabelledImage]) -> None:
-    """Notes what is trained here; raises ``TrainingDataError`` where it was something else."""
+    """Note what is trained here; raises ``TrainingDataError`` where it was something else."""
     note = folder / BEGUN
     this = {
         "recipe": recipe.name,
@@ -226,7 +227,7 @@ def _begin(folder: Path, recipe: Recipe, training: Sequence[LabelledImage]) -> N
 
 
 def _keep_epochs(log: Path, done: int) -> None:
-    """Drops epochs that were logged but did not reach the checkpoint: they come again."""
+    """Drop epochs that were logged but did not reach the checkpoint: they come again."""
     if log.exists():
         lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
         kept = [row for row in lines[1:] if int(row.split(",")[0]) < done]
@@ -234,7 +235,7 @@ def _keep_epochs(log: Path, done: int) -> None:
 
 
 def _shipped(model: keras.Model, recipe: Recipe) -> keras.Model:
-    """The same network without side outputs; layers keep their order, so weights go one by one."""
+    """Return the network without side outputs; layers keep their order, so weights do too."""
     shipped = get_unet(recipe.network)
     trained = [layer for layer in model.layers if not layer.name.startswith("side_")]
     for layer, source in zip(shipped.layers, trained, strict=True):
@@ -243,7 +244,7 @@ def _shipped(model: keras.Model, recipe: Recipe) -> keras.Model:
 
 
 def joined(*networks: keras.Model) -> keras.Model:
-    """Networks beside each other in one file, an input and an output for each."""
+    """Return networks beside each other in one file, an input and an output for each."""
     inputs = [keras.Input(network.input.shape[1:]) for network in networks]
     answers = [network(each) for network, each in zip(networks, inputs, strict=True)]
     return keras.Model(inputs, answers)

@@ -125,13 +125,13 @@ class Instrument:
         self.close()
 
     def close(self) -> None:
-        """Ends the reader processes."""
+        """End the reader processes."""
         self._readers.close()
 
     def measure(
         self, requests: Iterable[ScanRequest], is_known: IsKnown | None = None
     ) -> Iterator[tuple[ScanRequest, Result]]:
-        """Measures in order of arrival.
+        """Measure in order of arrival, and yield each request with its result.
 
         A scan that ``is_known`` comes back as ``duplicate`` with its hash alone.
         """
@@ -249,7 +249,7 @@ class Instrument:
 
 
 def _in_raster(head: Measurement, region: Region) -> Measurement:
-    """The head of a region's crop, in pixels of the whole image."""
+    """Return the head of a region's crop, in pixels of the whole image."""
     ellipse = replace(
         head.ellipse,
         center_x_px=head.ellipse.center_x_px + region.box.left,
@@ -259,7 +259,7 @@ def _in_raster(head: Measurement, region: Region) -> Measurement:
 
 
 def verify_weights(settings: Settings) -> Card:
-    """The weights' card; raises ``ModelMismatch`` where the weights are not those of it."""
+    """Return the weights' card; raises ``ModelMismatch`` where it or they cannot be trusted."""
     try:
         return verify(settings.weights)
     except WeightsError as error:
@@ -267,7 +267,7 @@ def verify_weights(settings: Settings) -> Card:
 
 
 def open_instrument(settings: Settings) -> Instrument:
-    """Loads the network and starts the readers; takes seconds, so do it once per process.
+    """Load the network and start the readers; takes seconds, so do it once per process.
 
     Raises ``ModelMismatch`` where the weights are not those of their card.
     """
