@@ -17,6 +17,7 @@ from hcmodel.dataset.hc18 import LabelledImage
 from hcmodel.evaluation.metrics import Case
 from hcmodel.evaluation.report import report_page
 from hcmodel.evaluation.tables import card_figures, tables_of
+from hcmodel.html_page import Table
 from hcmodel.model_card import Card
 from worker.errors import TrainingDataUnusable
 from worker.evaluation import Stress
@@ -103,18 +104,28 @@ def command(
     tables = tables_of(cases, folds, seen)
     for more in (stress, fitted):
         tables += more.tables() if more else []
+    _print(tables, cases)
+    if into is not None:
+        card = verify_weights(replace(settings, weights=into))
+        replace(card, figures=card_figures(cases)).write(into)
+    if report is not None:
+        _write(report, cases, tables, images)
+
+
+def _write(
+    report: Path, cases: list[Case], tables: list[Table], images: list[LabelledImage]
+) -> None:
+    paths = {image.name: image.image_path for image in images}
+    report.write_text(report_page(cases, tables, paths), encoding="utf-8")
+    stdout.print(f"report: {report}")
+
+
+def _print(tables: list[Table], cases: list[Case]) -> None:
     for table in tables:
         print_table(table)
     for case in cases:
         if case.hc_mm is None:
             stdout.print(f"refused: {case.name} {case.code}")
-    if into is not None:
-        card = verify_weights(replace(settings, weights=into))
-        replace(card, figures=card_figures(cases)).write(into)
-    if report is not None:
-        paths = {image.name: image.image_path for image in images}
-        report.write_text(report_page(cases, tables, paths), encoding="utf-8")
-        stdout.print(f"report: {report}")
 
 
 def _comparison() -> FitComparison:

@@ -127,7 +127,7 @@ def train(
     recipe: Recipe,
     folder: Path,
 ) -> Path:
-    """Trains to the recipe's last epoch, from ``folder``'s checkpoint where there is one.
+    """Train to the recipe's last epoch, from ``folder``'s checkpoint where there is one.
 
     Writes the network as it is shipped (averaged weights, one output, no optimiser) with its
     card, the log and the curve into ``folder``; returns the weights' path. Raises
@@ -136,7 +136,19 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     _begin(folder, recipe, training)
     samples, held_out = load_samples(training), load_samples(validation)
-    data = Samples(samples, _turns(training, recipe), recipe, augmented=True)
+    shipped = _trained_unet(samples, held_out, _turns(training, recipe), recipe, folder)
+    if recipe.network.outline_look:
+        shipped = joined(shipped, _trained_contour_net(samples, held_out, recipe, folder))
+    weights = folder / f"{recipe.name}.keras"
+    shipped.save(weights)
+    _card(weights, training, recipe).write(weights)
+    return weights
+
+
+def _trained_unet(
+    samples: list[Sample], held_out: list[Sample], turns: list[int], recipe: Recipe, folder: Path
+) -> keras.Model:
+    data = Samples(samples, turns, recipe, augmented=True)
     model = _trained(
         folder / CHECKPOINT,
         folder / LOG,
@@ -145,25 +157,30 @@ def train(
         data,
         Samples(held_out, [1] * len(held_out), recipe, augmented=False),
     )
-    shipped = _shipped(model, recipe)
-    if recipe.network.outline_look:
-        bands = Bands(samples, augmented=True)
-        along = _trained(
-            folder / OUTLINE_CHECKPOINT,
-            folder / OUTLINE_LOG,
-            recipe.outline_epochs,
-            lambda: compiled_outline_net(recipe.outline_epochs, len(bands)),
-            bands,
-            Bands(held_out, augmented=False),
-        )
-        draw_curve(folder / OUTLINE_LOG, folder / "outline-curve.png")
-        bare = get_outline_net()
-        bare.set_weights(along.get_weights())
-        shipped = joined(shipped, bare)
     draw_curve(folder / LOG, folder / "curve.png")
-    weights = folder / f"{recipe.name}.keras"
-    shipped.save(weights)
-    Card(
+    return _shipped(model, recipe)
+
+
+def _trained_contour_net(
+    samples: list[Sample], held_out: list[Sample], recipe: Recipe, folder: Path
+) -> keras.Model:
+    bands = Bands(samples, augmented=True)
+    trained = _trained(
+        folder / OUTLINE_CHECKPOINT,
+        folder / OUTLINE_LOG,
+        recipe.outline_epochs,
+        lambda: compiled_outline_net(recipe.outline_epochs, len(bands)),
+        bands,
+        Bands(held_out, augmented=False),
+    )
+    draw_curve(folder / OUTLINE_LOG, folder / "outline-curve.png")
+    bare = get_outline_net()
+    bare.set_weights(trained.get_weights())
+    return bare
+
+
+def _card(weights: Path, training: Sequence[LabelledImage], recipe: Recipe) -> Card:
+    return Card(
         name=recipe.name,
         sha256=file_sha256(weights),
         network=recipe.network,
@@ -173,8 +190,7 @@ def train(
             "epochs": recipe.epochs,
             "exams": sorted({image.exam for image in training}),
         },
-    ).write(weights)
-    return weights
+    )
 
 
 def _trained(
