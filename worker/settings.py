@@ -261,7 +261,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str] = os.environ) -> Settings:
-        """Settings as ``HC_*`` says; an empty variable counts as absent.
+        """Read the settings from ``HC_*``; an empty variable counts as absent.
 
         Raises ``SettingInvalid``.
         """

@@ -90,7 +90,7 @@ class Hints:
 
 @contextmanager
 def reachable_publisher(settings: Settings) -> Iterator[Publisher | None]:
-    """Publisher where the broker runs; ``None`` where the embedded one waits for a worker.
+    """Open a publisher where the broker runs; ``None`` where the embedded one waits for a worker.
 
     Raises ``BrokerUnreachable`` where a configured one does not answer.
     """

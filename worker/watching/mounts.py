@@ -25,7 +25,7 @@ def is_network(filesystem: str) -> bool:
 
 
 def filesystem_of(path: Path, table: str) -> str:
-    """The type of the innermost mount that holds the path, by the text of ``mountinfo``."""
+    """Type of the innermost mount that holds the path, by the text of ``mountinfo``."""
     innermost, filesystem = -1, ""
     for line in table.splitlines():
         place, _, kind = line.partition(" - ")
