@@ -12,9 +12,11 @@ from dataclasses import replace
 
 from hcmodel.ellipse_fit import HeadFit, fit_head
 from hcmodel.engine import Engine
+from hcmodel.grey_check import is_inverted, is_squeezed
 from hcmodel.head import Head
 from hcmodel.preprocess import Prepared
 from hcmodel.quality import is_convincing
+from hcmodel.sector import beyond_sector
 
 
 def find_heads(
@@ -38,7 +40,7 @@ def find_heads(
         heads = _zoomed(images, heads, engine, iso_level)
     if card.network.outline_look:
         heads = _along_contours(images, heads, engine, outline_scale)
-    return heads
+    return _in_images(images, heads)
 
 
 def _fits(images: Sequence[Prepared], engine: Engine, iso_level: float) -> list[HeadFit | None]:
@@ -74,6 +76,20 @@ def _along_contours(
             contour = replace(contour, ellipse=contour.ellipse.scaled(scale))
             staged[index] = replace(head, contour=contour)
     return staged
+
+
+def _in_images(images: Sequence[Prepared], heads: Sequence[Head | None]) -> list[Head | None]:
+    """Add what the image around each head tells of it."""
+    judged = list(heads)
+    for index, head in _found(heads):
+        pixels = images[index].original
+        judged[index] = replace(
+            head,
+            beyond_share=beyond_sector(pixels, head.ellipse),
+            is_inverted=is_inverted(pixels, head.ellipse),
+            is_squeezed=is_squeezed(pixels, head.ellipse),
+        )
+    return judged
 
 
 def _found(heads: Sequence[Head | None]) -> list[tuple[int, Head]]:

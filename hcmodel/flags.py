@@ -25,7 +25,8 @@ class Flag(StrEnum):
 
     CUT_BY_BORDER = (
         "cut-by-border",
-        "a part of the skull lies outside the image; the ellipse is completed from the rest",
+        "more than 15 % of the outline lie beyond the picture or the sector in it; the ellipse is "
+        "completed from the rest",
     )
     FRAGMENTED_MASK = "fragmented-mask", "the segmentation has several pieces"
     IMPLAUSIBLE_HC = "implausible-hc", "HC outside 40 to 400 mm"
@@ -40,8 +41,17 @@ class Flag(StrEnum):
     )
     LOW_CONFIDENCE = (
         "low-confidence",
-        "the confidence is below that of 97 in 100 heads on which it was calibrated, or the "
-        "segmentation is no clear ellipse in the whole image or from near",
+        "that HC is within 3 mm, or 2 % where this is more, is less probable than for 97 in 100 "
+        "heads on which the network was calibrated",
+    )
+    WEAK_FIT = "weak-fit", "the segmentation is no clear ellipse in the whole image or from near"
+    GREY_INVERTED = (
+        "grey-inverted",
+        "light where ultrasound is dark, and no tag says so; HC comes out 2 to 6 % wrong",
+    )
+    GREY_LEVELS = (
+        "grey-levels",
+        "fewer than 16 levels of grey around the head, or a tenth of it white",
     )
     SEVERAL_HEADS = "several-heads", "another pane of the same image shows a head elsewhere"
     SPACING_IMPLAUSIBLE = "spacing-implausible", "a pixel outside 0.03 to 0.60 mm"

@@ -15,12 +15,17 @@ class Head:
     """What each stage fitted: in the whole image, zoomed in on the head, along its contour.
 
     A stage that the network does not have, or that found nothing better, is ``None``. All
-    ellipses are proper ones (``Ellipse.is_proper``).
+    ellipses are proper ones (``Ellipse.is_proper``). ``beyond_share``: share of the measured
+    outline that lies where the probe saw nothing. ``is_inverted``, ``is_squeezed``: whether the
+    grey around the head is no ultrasound's.
     """
 
     whole: HeadFit
     zoomed: HeadFit | None = None
     contour: Contour | None = None
+    beyond_share: float = 0.0
+    is_inverted: bool = False
+    is_squeezed: bool = False
 
     @property
     def last(self) -> HeadFit:

@@ -14,7 +14,7 @@ from hcmodel.ellipse_fit import ISO_LEVEL
 from hcmodel.engine import Engine
 from hcmodel.head import Head
 from hcmodel.quality import quality_features
-from hcmodel.uncertainty import ErrorModel, Feature, Features
+from hcmodel.uncertainty import ErrorModel, Feature, Features, tolerance_mm
 
 COVERAGE = 0.9
 """Of the truths, that the interval of HC is to hold."""
@@ -171,7 +171,8 @@ def fit_error_model(folds: Sequence[Sequence[Judged]]) -> ErrorModel:
         ratios=tuple(np.quantile(seen, np.linspace(0, 1, QUANTILES)).tolist()),
         interval_ratio=float(np.quantile(seen, share)),
     )
-    confidences = [model.confidence(head.features) for fold in judged_folds for head in fold]
+    heads = [head for fold in judged_folds for head in fold]
+    confidences = [model.within(head.features, tolerance_mm(head.hc_mm)) for head in heads]
     return replace(model, min_confidence=float(np.quantile(confidences, FLAGGED_SHARE)))
 
 

@@ -15,8 +15,8 @@ from hcmodel.geometry import Ellipse, Spacing
 from hcmodel.head import Head
 from hcmodel.model_card import Card
 from hcmodel.polar import Contour
-from hcmodel.quality import judge, quality_features
-from hcmodel.uncertainty import ErrorModel, Feature
+from hcmodel.quality import confidence, judge, quality_features
+from hcmodel.uncertainty import ErrorModel, Feature, tolerance_mm
 from hcmodel.unet_config import UNetConfig
 
 PLAIN = ErrorModel(
@@ -73,7 +73,8 @@ def test_the_fit_finds_what_the_errors_follow() -> None:
     for low, high in ((0.0, 0.5), (0.5, 0.9), (0.9, 1.01)):
         chosen = (confidences >= low) & (confidences < high)
         assert within[chosen].mean() == pytest.approx(confidences[chosen].mean(), abs=0.08)
-    flagged = np.mean(confidences < model.min_confidence)
+    tolerable = np.array([model.within(each.features, tolerance_mm(each.hc_mm)) for each in unseen])
+    flagged = np.mean(tolerable < model.min_confidence)
     assert flagged == pytest.approx(0.03, abs=0.02)
 
 
@@ -123,11 +124,33 @@ def test_two_looks_must_agree_and_both_convince() -> None:
     assert judge(Head(larger, near), SPACING, None) == (Flag.LOOKS_DIFFER,)
     vague = replace(like, soft_dice=0.8)
     for looks in ((vague, near), (near, vague)):
-        assert judge(Head(*looks), SPACING, None) == (Flag.LOW_CONFIDENCE,)
+        assert judge(Head(*looks), SPACING, None) == (Flag.WEAK_FIT,)
     sure = replace(PLAIN, weights=(0.0,))
-    assert judge(Head(vague, near), SPACING, replace(sure, min_confidence=0.0)) == (
-        Flag.LOW_CONFIDENCE,
-    )
+    assert judge(Head(vague, near), SPACING, replace(sure, min_confidence=0.0)) == (Flag.WEAK_FIT,)
+
+
+def test_a_late_head_may_be_off_by_a_share_of_it() -> None:
+    late = Head(HeadFit(Ellipse(0, 0, 60, 50, 0), 0.005, 0.0, 1.0, 0.97, 0.9))
+    early = Head(replace(late.whole, ellipse=Ellipse(0, 0, 30, 25, 0)))
+    # 2 mm are expected: 3 mm of the one are 1.5 times as much, 2 % of the other 3.5 times.
+    model = replace(PLAIN, weights=(0.0,), bias=math.log(2.0), min_confidence=0.5)
+    assert judge(early, SPACING, model) == (Flag.LOW_CONFIDENCE,)
+    assert judge(late, SPACING, model) == ()
+    assert confidence(late, SPACING, model) == confidence(early, SPACING, model)
+    assert judge(late, None, model) == (Flag.LOW_CONFIDENCE,)
+    assert [tolerance_mm(hc_mm) for hc_mm in (None, 100.0, 300.0)] == [3.0, 3.0, 6.0]
+
+
+def test_an_outline_beyond_the_sector_is_flagged() -> None:
+    inside = Head(HeadFit(Ellipse(0, 0, 40, 30, 0), 0.005, 0.0, 1.0, 0.97, 0.9), beyond_share=0.14)
+    assert judge(inside, SPACING, None) == ()
+    assert judge(replace(inside, beyond_share=0.16), SPACING, None) == (Flag.CUT_BY_BORDER,)
+
+
+def test_grey_that_is_no_ultrasounds_is_flagged() -> None:
+    plain = Head(HeadFit(Ellipse(0, 0, 40, 30, 0), 0.005, 0.0, 1.0, 0.97, 0.9))
+    assert judge(replace(plain, is_inverted=True), SPACING, None) == (Flag.GREY_INVERTED,)
+    assert judge(replace(plain, is_squeezed=True), SPACING, None) == (Flag.GREY_LEVELS,)
 
 
 def test_an_outline_is_what_is_measured_and_tells_how_far_to_trust_it() -> None:
