@@ -7,7 +7,7 @@ HC18: van den Heuvel et al., Zenodo record 1327317, CC BY 4.0. ``NNN_HC.png`` ha
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -64,7 +64,7 @@ def read_folder(folder: Path) -> list[LabelledImage]:
     images: list[LabelledImage] = []
     faults: list[str] = []
     seen: set[str] = set()
-    for number, row in enumerate(_read_rows(tables[0]), start=2):
+    for number, row in read_rows(tables[0], ("filename", PIXEL_SIZE_COLUMN)):
         name = row["filename"] or ""
         try:
             if name in seen:
@@ -74,7 +74,7 @@ def read_folder(folder: Path) -> list[LabelledImage]:
         except (ValueError, TypeError) as error:
             faults.append(f"line {number}: {error}")
     if faults:
-        raise TrainingDataError(f"{tables[0].name}:\n  {_some(faults)}")
+        raise TrainingDataError(f"{tables[0].name}:\n  {listed(faults)}")
     return images
 
 
@@ -88,19 +88,27 @@ def _labelled(name: str, row: dict[str, str], paths: dict[str, Path]) -> Labelle
     return LabelledImage(paths[name], paths[annotation], Spacing(pixel_mm, pixel_mm), hc_mm)
 
 
-def _read_rows(table: Path) -> list[dict[str, str]]:
-    with table.open(newline="", encoding="utf-8-sig") as lines:
-        reader = csv.DictReader(lines)
-        wanted = {"filename", PIXEL_SIZE_COLUMN}
-        if not wanted <= set(reader.fieldnames or ()):
-            raise TrainingDataError(f"{table.name} needs the columns {', '.join(sorted(wanted))}")
-        rows = list(reader)
+def read_rows(table: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
+    """Return the lines of a CSV below its headings, each with its number in the file.
+
+    Raises ``TrainingDataError`` where it is no table, lacks one of ``columns`` or has no line.
+    """
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as lines:
+            reader = csv.DictReader(lines)
+            absent = not set(columns) <= set(reader.fieldnames or ())
+            rows = [(reader.line_num, row) for row in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise TrainingDataError(f"{table.name} is no table: {error}") from error
+    if absent:
+        raise TrainingDataError(f"{table.name} needs the columns {', '.join(columns)}")
     if not rows:
         raise TrainingDataError(f"{table.name} lists no image")
     return rows
 
 
-def _some(faults: list[str]) -> str:
+def listed(faults: Sequence[str]) -> str:
+    """Return faults one below the other, the first ten of many."""
     shown = "\n  ".join(faults[:10])
     return shown if len(faults) <= 10 else f"{shown}\n  and {len(faults) - 10} more"
 
@@ -139,7 +147,7 @@ def of_each(images: Iterable[LabelledImage], use: Callable[[LabelledImage], Use]
         except TrainingDataError as error:
             faults.append(str(error))
     if faults:
-        raise TrainingDataError(f"files that cannot be used:\n  {_some(faults)}")
+        raise TrainingDataError(f"files that cannot be used:\n  {listed(faults)}")
     return made
 
 
