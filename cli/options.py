@@ -82,11 +82,16 @@ _INPUT_OPTIONS = (
         show_default=True,
         help="Also look in folders within folders.",
     ),
+    click.option(
+        "--any-plane",
+        is_flag=True,
+        help="Vouch for it: all show a head in a plane to be measured, whatever the gate says.",
+    ),
 )
 
 
 def input_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Hand pixel sizes, frames and folders to the command as one ``options``."""
+    """Hand pixel sizes, frames, folders and planes to the command as one ``options``."""
 
     @functools.wraps(command)
     def wrapped(
@@ -94,6 +99,7 @@ def input_options(command: Callable[..., None]) -> Callable[..., None]:
         pixel_sizes: Path | None,
         frames: str,
         recursive: bool,
+        any_plane: bool,
         **others: Any,
     ) -> None:
         try:
@@ -103,7 +109,7 @@ def input_options(command: Callable[..., None]) -> Callable[..., None]:
         # Loads SQLAlchemy, for which nobody who asks for help should wait.
         from worker.intake.discover import Options
 
-        command(options=Options(pixel_size, pixel_sizes, policy, recursive), **others)
+        command(options=Options(pixel_size, pixel_sizes, policy, recursive, any_plane), **others)
 
     for option in reversed(_INPUT_OPTIONS):
         wrapped = option(wrapped)

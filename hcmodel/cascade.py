@@ -2,7 +2,8 @@
 
 Zoomed, heads of all ages have one size on the raster: small ones gain pixels, and the network
 need not learn the border of the skull at every scale. Along the contour, a second network sees the
-image itself, at its own sharpness, and need not find a head any more.
+image itself, at its own sharpness, and need not find a head any more. What was outlined is then
+judged within its image: by the gate, by the edge of the sector, by its grey.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ def find_heads(
         heads = _zoomed(images, heads, engine, iso_level)
     if card.network.outline_look:
         heads = _along_contours(images, heads, engine, outline_scale)
+    if card.gate is not None:
+        heads = _recognised(images, heads, engine)
     return _in_images(images, heads)
 
 
@@ -76,6 +79,18 @@ def _along_contours(
             contour = replace(contour, ellipse=contour.ellipse.scaled(scale))
             staged[index] = replace(head, contour=contour)
     return staged
+
+
+def _recognised(
+    images: Sequence[Prepared], heads: Sequence[Head | None], engine: Engine
+) -> list[Head | None]:
+    judged = list(heads)
+    found = _found(heads)
+    if found:
+        odds = engine.recognise([(images[index], head.ellipse) for index, head in found])
+        for (index, head), seen in zip(found, odds, strict=True):
+            judged[index] = replace(head, odds=seen)
+    return judged
 
 
 def _in_images(images: Sequence[Prepared], heads: Sequence[Head | None]) -> list[Head | None]:

@@ -1,10 +1,11 @@
-"""The one door to Keras at run time: weights in, probability maps and outlines out."""
+"""The one door to Keras at run time: weights in, probability maps, contours and planes out."""
 
 from __future__ import annotations
 
 import logging
 import os
 from collections.abc import Callable, Sequence
+from enum import Enum
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +24,12 @@ with stderr_silenced():
 
     ON_GPU = bool(tf.config.list_physical_devices("GPU"))
 
+from hcmodel import gate, polar
+from hcmodel.gate import axis_ratio, gate_tensor, seen_along
 from hcmodel.geometry import Ellipse, Spacing
 from hcmodel.model_card import Card, WeightsError, verify
-from hcmodel.polar import CHANNELS, COLUMNS, ROWS, Contour, corrected, outline_tensor, unrolled
+from hcmodel.plane import Gate, PlaneOdds
+from hcmodel.polar import Contour, corrected, outline_tensor, unrolled
 from hcmodel.preprocess import Prepared, around, prepare, to_tensor, whole_image
 from hcmodel.uncertainty import ErrorModel
 
@@ -36,7 +40,15 @@ BATCH_SIZE_GPU = 32
 Network = Callable[..., tf.Tensor]
 """From a batch and ``training`` to what the network says of it."""
 Graph = Callable[[tf.Tensor], list[tf.Tensor]]
-_MAPS, _CONTOURS = 0, 1
+
+
+class Stage(Enum):
+    """What a network of the file answers, in the order in which they stand there."""
+
+    MAPS = "maps"
+    CONTOURS = "contours"
+    PLANES = "planes"
+
 
 logger = logging.getLogger(__name__)
 
@@ -65,15 +77,19 @@ class Engine:
         network = self.card.network
         self._shape = (network.input_height, network.input_width)
         try:
-            network_model = keras.saving.load_model(weights, compile=False)
+            loaded = keras.saving.load_model(weights, compile=False)
         except (ValueError, OSError) as error:
             raise WeightsError(f"{weights.name} cannot be loaded: {error}") from error
-        outputs = zip(network_model.inputs, network_model.outputs, strict=True)
-        unet, *others = (keras.Model(each, output) for each, output in outputs)
-        self._networks: list[tuple[Network, tuple[int, ...]]] = [
-            (_with_mirror(unet) if thorough else unet, (*self._shape, 1)),
-            *((along, (ROWS, COLUMNS, CHANNELS)) for along in others),
-        ]
+        stages = _stages(self.card)
+        if len(loaded.outputs) != len(stages):
+            wanted = ", ".join(stage.value for stage in stages)
+            raise WeightsError(f"{weights.name} holds {len(loaded.outputs)} networks, not {wanted}")
+        self._networks: dict[Stage, Network] = {
+            stage: keras.Model(tensor, answer)
+            for stage, tensor, answer in zip(stages, loaded.inputs, loaded.outputs, strict=True)
+        }
+        if thorough:
+            self._networks[Stage.MAPS] = _with_mirror(self._networks[Stage.MAPS])
         self._graphs = self._for_batches()
         self._halved = False
 
@@ -86,6 +102,11 @@ class Engine:
     def error_model(self) -> ErrorModel | None:
         """What tells how far a measurement may be off, where the card has it."""
         return self.card.doubt
+
+    @property
+    def gate(self) -> Gate | None:
+        """What decides about the plane, where the card has it."""
+        return self.card.gate
 
     def prepare(self, pixels: GreyImage, spacing: Spacing | None) -> Prepared:
         """Return ``(rows, columns)`` uint8 grey, whole, on the network's raster.
@@ -112,18 +133,33 @@ class Engine:
         ``NetworkError`` where TensorFlow cannot answer for another reason.
         """
         pixels = np.stack([each.pixels for each in batch])
-        return self._answers(_MAPS, to_tensor(pixels))[..., 0]
+        return self._answers(Stage.MAPS, to_tensor(pixels))[..., 0]
 
     def correct(self, batch: Sequence[tuple[Prepared, Ellipse]]) -> list[Contour | None]:
         """Return each head's contour in its image, or ``None``; raises as ``predict`` does."""
         bands = np.stack([unrolled(image.original, head) for image, head in batch])
-        found = self._answers(_CONTOURS, outline_tensor(bands)).astype(np.float64)
+        found = self._answers(Stage.CONTOURS, outline_tensor(bands)).astype(np.float64)
         return [corrected(head, each) for (_, head), each in zip(batch, found, strict=True)]
 
-    def _for_batches(self) -> list[Graph]:
-        return [frozen(ask, (self.batch_size, *shape)) for ask, shape in self._networks]
+    def recognise(self, batch: Sequence[tuple[Prepared, Ellipse]]) -> list[PlaneOdds]:
+        """Return what each outline in its image seems to be around; raises as ``predict`` does."""
+        crops = [seen_along(image.original, head, image.pixel_aspect) for image, head in batch]
+        ratios = [axis_ratio(head, image.pixel_aspect) for image, head in batch]
+        odds = self._answers(Stage.PLANES, gate_tensor(np.stack(crops), ratios))
+        return [PlaneOdds(tuple(row)) for row in odds.astype(np.float64).tolist()]
 
-    def _answers(self, network: int, tensors: Tensor) -> Tensor:
+    def _for_batches(self) -> dict[Stage, Graph]:
+        shapes = {
+            Stage.MAPS: (*self._shape, 1),
+            Stage.CONTOURS: (polar.ROWS, polar.COLUMNS, polar.CHANNELS),
+            Stage.PLANES: (gate.ROWS, gate.COLUMNS, gate.CHANNELS),
+        }
+        return {
+            stage: frozen(network, (self.batch_size, *shapes[stage]))
+            for stage, network in self._networks.items()
+        }
+
+    def _answers(self, network: Stage, tensors: Tensor) -> Tensor:
         try:
             return self._in_batches(self._graphs[network], tensors)
         except tf.errors.ResourceExhaustedError as error:
@@ -145,6 +181,12 @@ class Engine:
             (answer,) = graph(tf.constant(np.pad(part, padding)))
             answers.append(answer.numpy()[: len(part)])
         return np.concatenate(answers)
+
+
+def _stages(card: Card) -> list[Stage]:
+    """Return what the file of a card must hold."""
+    there = {Stage.CONTOURS: card.network.outline_look, Stage.PLANES: card.gate is not None}
+    return [stage for stage in Stage if there.get(stage, True)]
 
 
 def _with_mirror(model: Network) -> Network:

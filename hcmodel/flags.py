@@ -45,6 +45,15 @@ class Flag(StrEnum):
         "heads on which the network was calibrated",
     )
     WEAK_FIT = "weak-fit", "the segmentation is no clear ellipse in the whole image or from near"
+    NOT_HC_PLANE = (
+        "not-hc-plane",
+        "the head seems to lie in another plane than those for HC: trans-cerebellar or oblique",
+    )
+    PLANE_UNSURE = (
+        "plane-unsure",
+        "what is outlined may be no head, or in no plane for HC; or the network has no gate that "
+        "could tell",
+    )
     GREY_INVERTED = (
         "grey-inverted",
         "light where ultrasound is dark, and no tag says so; HC comes out 2 to 6 % wrong",

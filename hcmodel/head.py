@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from hcmodel.ellipse_fit import HeadFit
 from hcmodel.geometry import Ellipse, perimeter
+from hcmodel.plane import PlaneOdds
 from hcmodel.polar import Contour
 
 
@@ -17,7 +18,8 @@ class Head:
     A stage that the network does not have, or that found nothing better, is ``None``. All
     ellipses are proper ones (``Ellipse.is_proper``). ``beyond_share``: share of the measured
     outline that lies where the probe saw nothing. ``is_inverted``, ``is_squeezed``: whether the
-    grey around the head is no ultrasound's.
+    grey around the head is no ultrasound's. ``odds``: what the outline seems to be around, where
+    the network has a gate.
     """
 
     whole: HeadFit
@@ -26,6 +28,7 @@ class Head:
     beyond_share: float = 0.0
     is_inverted: bool = False
     is_squeezed: bool = False
+    odds: PlaneOdds | None = None
 
     @property
     def last(self) -> HeadFit:

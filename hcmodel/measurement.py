@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hcmodel.flags import Flag
 from hcmodel.geometry import Ellipse, Spacing
 from hcmodel.head import Head
+from hcmodel.plane import Gate, Plane
 from hcmodel.quality import confidence, judge, quality_features
 from hcmodel.uncertainty import ErrorModel
 
@@ -16,7 +17,9 @@ class Measurement:
     """A head in one image; millimetres are ``None`` where the image has no scale.
 
     ``hc_low_mm`` to ``hc_high_mm`` is the 90 % interval of HC. BPD and OFD are the ellipse's full
-    axes, outer border to outer border.
+    axes, outer border to outer border. ``plane`` is what the outline seems to be around, with the
+    probability ``plane_confidence`` that it is of the kind: a plane for HC, another plane of a
+    head, no head. ``is_no_head``: the gate refuses it. All without a gate are unknown.
     """
 
     ellipse: Ellipse
@@ -27,13 +30,27 @@ class Measurement:
     ofd_mm: float | None
     confidence: float
     flags: tuple[Flag, ...]
+    plane: Plane | None = None
+    plane_confidence: float | None = None
+    is_no_head: bool = False
 
 
 def measure_head(
-    head: Head, spacing: Spacing | None, error_model: ErrorModel | None
+    head: Head,
+    spacing: Spacing | None,
+    error_model: ErrorModel | None,
+    gate: Gate | None,
+    *,
+    any_plane: bool = False,
 ) -> Measurement:
-    """Return a head in millimetres, judged."""
-    ellipse = head.ellipse
+    """Return a head in millimetres, judged.
+
+    ``any_plane``: a person vouches for head and plane; what the gate says is told, not heeded.
+    """
+    ellipse, odds = head.ellipse, head.odds
+    flags = judge(head, spacing, error_model)
+    if not any_plane:
+        flags += (Flag.PLANE_UNSURE,) if gate is None or odds is None else gate.flags(odds)
     hc_mm = bpd_mm = ofd_mm = low_mm = high_mm = None
     if spacing is not None:
         major_mm, minor_mm = ellipse.semi_axes_mm(spacing)
@@ -50,5 +67,8 @@ def measure_head(
         bpd_mm=bpd_mm,
         ofd_mm=ofd_mm,
         confidence=confidence(head, spacing, error_model),
-        flags=judge(head, spacing, error_model),
+        flags=flags,
+        plane=None if odds is None else odds.plane,
+        plane_confidence=None if odds is None else odds.confidence,
+        is_no_head=bool(gate and odds and not any_plane and gate.is_no_head(odds)),
     )

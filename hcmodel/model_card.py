@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hcmodel import CODE_VERSION
+from hcmodel.plane import Gate
 from hcmodel.uncertainty import ErrorModel, Feature
 from hcmodel.unet_config import UNetConfig
 
@@ -26,8 +27,9 @@ class Card:
 
     ``level`` is the probability along whose line heads are fitted, ``outline_scale`` what contours
     are multiplied by where the network has that stage; HC has no bias with them. ``doubt`` is the
-    error model, which tells how far HC may be off. All come with calibration, and have the names
-    of their keys in the file.
+    error model, which tells how far HC may be off. These come with calibration, and have the names
+    of their keys in the file. ``gate``: what decides about the plane, where the file holds that
+    network.
 
     Raises ``ValueError`` for values that would fail in use.
     """
@@ -41,6 +43,7 @@ class Card:
     level: float = 0.5
     outline_scale: float = 1.0
     doubt: ErrorModel | None = None
+    gate: Gate | None = None
 
     def __post_init__(self) -> None:
         if not (isinstance(self.name, str) and isinstance(self.sha256, str)):
@@ -53,7 +56,7 @@ class Card:
     @property
     def model(self) -> str:
         """The measuring instrument's version, as it stands in every row."""
-        calibration = f"-{_short_hash(self, self.doubt)}" if self.doubt else ""
+        calibration = f"-{_short_hash(self)}" if self.doubt or self.gate else ""
         return f"{self.name}-{self.sha256[:12]}{calibration}-{CODE_VERSION}"
 
     def write(self, weights: Path) -> None:
@@ -70,8 +73,12 @@ def read_card(weights: Path) -> Card:
     path = weights.with_suffix(".json")
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
-        network, doubt = UNetConfig(**fields["network"]), _error_model(fields.get("doubt"))
-        return Card(**{**fields, "network": network, "doubt": doubt})
+        parts = {
+            "network": UNetConfig(**fields["network"]),
+            "doubt": _error_model(fields.get("doubt")),
+            "gate": _gate(fields.get("gate")),
+        }
+        return Card(**{**fields, **parts})
     except OSError as error:
         raise WeightsError(f"no card beside the weights: {path.name} ({error.strerror})") from error
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
@@ -88,6 +95,15 @@ def _error_model(stored: Any) -> ErrorModel | None:
     return ErrorModel(**{"features": _first_features(len(lists["means"])), **stored, **lists})
 
 
+def _gate(stored: Any) -> Gate | None:
+    if stored is None:
+        return None
+    if not isinstance(stored, dict):
+        raise TypeError("gate must be an object")
+    lists = {name: tuple(value) for name, value in stored.items() if isinstance(value, list)}
+    return Gate(**{**stored, **lists})
+
+
 def _first_features(count: int) -> tuple[str, ...]:
     return tuple(Feature)[:count]
 
@@ -96,13 +112,17 @@ def _is_between(value: object, low: float, high: float) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and low < value < high
 
 
-def _short_hash(card: Card, error_model: ErrorModel) -> str:
-    scales = {"level": card.level, "outline_scale": card.outline_scale}
-    numbers = asdict(error_model)
-    # In their usual order, names say nothing new: the model is the one it was without them.
-    if error_model.features == _first_features(len(error_model.features)):
-        del numbers["features"]
-    text = json.dumps(scales | numbers, sort_keys=True)
+def _short_hash(card: Card) -> str:
+    """Return a digest of what the card decides: the same weights may be calibrated otherwise."""
+    numbers: dict[str, object] = {"level": card.level, "outline_scale": card.outline_scale}
+    if card.doubt is not None:
+        numbers |= asdict(card.doubt)
+        # In their usual order, names say nothing new: the model is the one it was without them.
+        if card.doubt.features == _first_features(len(card.doubt.features)):
+            del numbers["features"]
+    if card.gate is not None:
+        numbers |= {"gate": [card.gate.min_no_head, card.gate.min_hc_plane]}
+    text = json.dumps(numbers, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:6]
 
 

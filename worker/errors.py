@@ -266,6 +266,15 @@ class Cancelled(ScanRejected):
     code = "cancelled"
 
 
+class OtherAnatomy(ScanRejected):
+    """What is outlined is no fetal head.
+
+    Submit an image of the head; where it is one, --any-plane measures it all the same.
+    """
+
+    code = "other-anatomy"
+
+
 class NoHead(ScanRejected):
     """No fetal head was found.
 

@@ -77,6 +77,17 @@ class HeadEllipse:
 
 
 @dataclass(frozen=True, slots=True)
+class HeadPlane:
+    """What the outline is around, by the gate; unknown where the network has none."""
+
+    plane: Annotated[Text, "body part or plane that the outline seems to be around"] = None
+    plane_confidence: Annotated[
+        Share, "probability of a plane for HC, of another plane of the head, or of no head"
+    ] = None
+    plane_source: Annotated[Text, "gate, or manual where --any-plane overrode it"] = None
+
+
+@dataclass(frozen=True, slots=True)
 class FileIdentity:
     """What joins a row to its image."""
 
@@ -111,3 +122,4 @@ class Result:
     ellipse: HeadEllipse = HeadEllipse()
     file: FileIdentity = FileIdentity()
     origin: PixelOrigin = PixelOrigin()
+    head_plane: HeadPlane = HeadPlane()

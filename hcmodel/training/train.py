@@ -8,9 +8,7 @@ tells the error to expect.
 from __future__ import annotations
 
 import json
-import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,11 +29,12 @@ from hcmodel.model_card import Card, file_sha256
 from hcmodel.polar_net import get_outline_net
 from hcmodel.preprocess import to_tensor, whole_image
 from hcmodel.training.augment import Sample, shown
-from hcmodel.training.batches import SEED, Batches
+from hcmodel.training.batches import Batches
 from hcmodel.training.curve import draw_curve
 from hcmodel.training.losses import LOSSES
 from hcmodel.training.polar_training import Bands, compiled_outline_net
 from hcmodel.training.recipes import Recipe
+from hcmodel.training.resumable import trained
 from hcmodel.training.schedule import cosine
 from hcmodel.unet import get_unet
 
@@ -90,23 +89,6 @@ class Samples(Batches):
         return tuple(outputs)
 
 
-class _Checkpoint(keras.callbacks.Callback):
-    """Keeps the last finished epoch on disk, whole or not at all."""
-
-    def __init__(self, checkpoint: Path, data: Batches) -> None:
-        super().__init__()
-        self._checkpoint = checkpoint
-        self._data = data
-
-    def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
-        self._data.epoch = epoch
-
-    def on_epoch_end(self, epoch: int, logs: object = None) -> None:
-        fresh = self._checkpoint.with_name(f"next-{self._checkpoint.name}")
-        self.model.save(fresh)
-        os.replace(fresh, self._checkpoint)
-
-
 def load_samples(images: Sequence[LabelledImage]) -> list[Sample]:
     """Images with their truths.
 
@@ -149,7 +131,7 @@ def _trained_unet(
     samples: list[Sample], held_out: list[Sample], turns: list[int], recipe: Recipe, folder: Path
 ) -> keras.Model:
     data = Samples(samples, turns, recipe, augmented=True)
-    model = _trained(
+    model = trained(
         folder / CHECKPOINT,
         folder / LOG,
         recipe.epochs,
@@ -165,7 +147,7 @@ def _trained_contour_net(
     samples: list[Sample], held_out: list[Sample], recipe: Recipe, folder: Path
 ) -> keras.Model:
     bands = Bands(samples, augmented=True)
-    trained = _trained(
+    network = trained(
         folder / OUTLINE_CHECKPOINT,
         folder / OUTLINE_LOG,
         recipe.outline_epochs,
@@ -175,7 +157,7 @@ def _trained_contour_net(
     )
     draw_curve(folder / OUTLINE_LOG, folder / "outline-curve.png")
     bare = get_outline_net()
-    bare.set_weights(trained.get_weights())
+    bare.set_weights(network.get_weights())
     return bare
 
 
@@ -191,36 +173,6 @@ def _card(weights: Path, training: Sequence[LabelledImage], recipe: Recipe) -> C
             "exams": sorted({image.exam for image in training}),
         },
     )
-
-
-def _trained(
-    checkpoint: Path,
-    log: Path,
-    epochs: int,
-    begin: Callable[[], keras.Model],
-    data: Batches,
-    held_out: Batches,
-) -> keras.Model:
-    """Return the network after its last epoch, with averaged weights; resume its checkpoint."""
-    keras.utils.set_random_seed(SEED)
-    model = keras.models.load_model(checkpoint) if checkpoint.exists() else begin()
-    done = int(model.optimizer.iterations) // len(data)
-    if done < epochs:
-        _keep_epochs(log, done)
-        data.epoch = done
-        model.fit(
-            data,
-            validation_data=held_out if len(held_out) else None,
-            initial_epoch=done,
-            epochs=epochs,
-            callbacks=[
-                keras.callbacks.CSVLogger(str(log), append=done > 0),
-                _Checkpoint(checkpoint, data),
-            ],
-            verbose=1 if sys.stderr.isatty() else 2,
-        )
-    model.optimizer.finalize_variable_values(model.trainable_variables)
-    return model
 
 
 def _begin(folder: Path, recipe: Recipe, training: Sequence[LabelledImage]) -> None:
@@ -240,14 +192,6 @@ def _begin(folder: Path, recipe: Recipe, training: Sequence[LabelledImage]) -> N
             f"{folder} holds a training of recipe {other['recipe']} for {other['epochs']} epochs "
             f"on {len(other['images'])} images, which differ; give another folder with --out"
         )
-
-
-def _keep_epochs(log: Path, done: int) -> None:
-    """Drop epochs that were logged but did not reach the checkpoint: they come again."""
-    if log.exists():
-        lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [row for row in lines[1:] if int(row.split(",")[0]) < done]
-        log.write_text("".join(lines[:1] + kept), encoding="utf-8")
 
 
 def _shipped(model: keras.Model, recipe: Recipe) -> keras.Model:

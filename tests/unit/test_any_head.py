@@ -53,7 +53,7 @@ def test_any_map_gives_a_proper_head_or_none(
     to_network = whole_image(shape, RASTER, keep_aspect=True)
     fit = fit_head(probability, prepare(np.zeros(shape, np.uint8), to_network, RASTER))
     if fit is not None and is_convincing(fit):
-        measured = measure_head(Head(fit), spacing, ERROR_MODEL)
+        measured = measure_head(Head(fit), spacing, ERROR_MODEL, None)
         assert 0 <= measured.confidence <= 1
 
 
@@ -66,7 +66,7 @@ def test_what_is_no_ellipse_is_no_head(ellipse: Ellipse) -> None:
     fit = HeadFit(ellipse, 0.0, 0.0, 1.0, 1.0, 1.0)
     if is_convincing(fit):
         assert math.isfinite(ellipse.circumference_mm(Spacing(0.1, 0.1)))
-        assert measure_head(Head(fit), Spacing(0.1, 0.1), ERROR_MODEL).confidence >= 0
+        assert measure_head(Head(fit), Spacing(0.1, 0.1), ERROR_MODEL, None).confidence >= 0
 
 
 @pytest.mark.parametrize("height_px", [0.0, -1.0, math.nan])
@@ -92,7 +92,7 @@ def test_any_head_is_judged(
     for fit in fits:
         contour = Contour(fits[-1].ellipse, residual)
         for head in (Head(fit), Head(fits[0], fit), Head(fits[0], fit, contour)):
-            measured = measure_head(head, spacing, ERROR_MODEL)
+            measured = measure_head(head, spacing, ERROR_MODEL, None)
             assert 0 <= measured.confidence <= 1
             assert set(measured.flags) <= set(Flag)
 
@@ -107,7 +107,7 @@ def test_any_offsets_give_a_contour_or_none(head: Ellipse, offsets: list[float])
 def test_a_head_without_a_contour_is_judged_by_the_shipped_card() -> None:
     assert ERROR_MODEL is not None
     fit = HeadFit(Ellipse(400, 270, 200, 160, 0.1), 0.01, 0.0, 1.0, 0.97, 0.9)
-    measured = measure_head(Head(fit, fit), Spacing(0.2, 0.2), ERROR_MODEL)
+    measured = measure_head(Head(fit, fit), Spacing(0.2, 0.2), ERROR_MODEL, None)
     assert measured.hc_mm is not None
     assert measured.hc_low_mm is not None
     assert 0 < measured.hc_low_mm < measured.hc_mm

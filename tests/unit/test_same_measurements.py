@@ -45,6 +45,6 @@ def test_phantoms_have_the_circumference_that_they_had() -> None:
     measured = []
     for head in heads:
         assert head is not None
-        found = measure_head(head, SPACING, engine.error_model)
+        found = measure_head(head, SPACING, engine.error_model, engine.gate)
         measured.append((found.hc_mm, found.hc_low_mm, found.confidence))
     assert measured == [pytest.approx(noted, abs=SAME_MM) for noted in NOTED]

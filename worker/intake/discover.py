@@ -21,12 +21,16 @@ FIRST = FramePolicy("first")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a person says about the files: sizes of pixels, frames of loops, folders in folders."""
+    """What a person says about the files: sizes of pixels, frames of loops, folders in folders.
+
+    ``any_plane``: that all show heads in planes to be measured, whatever the gate says.
+    """
 
     pixel_size: Spacing | None = None
     pixel_sizes: Path | None = None
     frames: FramePolicy = FIRST
     recursive: bool = True
+    any_plane: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,7 @@ class Request:
     recursive: bool
     sizes: PixelSizes
     roots: Roots
+    any_plane: bool = False
 
     @classmethod
     def of(cls, paths: Iterable[Path], options: Options, roots: Roots = Roots()) -> Request:  # noqa: B008 - frozen
@@ -49,7 +54,7 @@ class Request:
             roots.stored(path)
         table = {} if options.pixel_sizes is None else read_table(options.pixel_sizes)
         sizes = PixelSizes(options.pixel_size, table)
-        return cls(absolute, options.frames, options.recursive, sizes, roots)
+        return cls(absolute, options.frames, options.recursive, sizes, roots, options.any_plane)
 
     @property
     def key(self) -> str:
@@ -61,6 +66,8 @@ class Request:
             self.sizes.for_all and astuple(self.sizes.for_all),
             sorted((name, astuple(size)) for name, size in self.sizes.by_name.items()),
         ]
+        if self.any_plane:  # requests of earlier versions keep their key
+            said.append("any-plane")
         return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
     @property
@@ -126,7 +133,7 @@ class Request:
             yield _skip(path, error.code, str(error))
         else:
             for frame in frame_indices(path, self.frames):
-                yield NewScan(name, frame, manual, version)
+                yield NewScan(name, frame, manual, version, self.any_plane)
 
 
 def _listed(folder: Path) -> tuple[list[Path], list[Path], list[Path]]:

@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from hcmodel.flags import Flag
 from hcmodel.gestational_age import FORMULAS
 from hcmodel.measurement import Measurement
-from worker.errors import HcBatchError, NoHead, ScanFailed, SpacingUnknown
+from hcmodel.plane import Plane
+from worker.errors import HcBatchError, NoHead, OtherAnatomy, ScanFailed, SpacingUnknown
 from worker.reading.spacing import region_of_head
 from worker.result import (
     FileIdentity,
     HeadEllipse,
+    HeadPlane,
     HeadSizes,
     PixelOrigin,
     Result,
@@ -20,6 +22,9 @@ from worker.result import (
     Status,
 )
 from worker.scan import Region, Scan
+
+PLANE_GATE, PLANE_MANUAL = "gate", "manual"
+"""Whose word the plane is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +35,27 @@ class RegionHead:
     head: Measurement
 
 
-def conclude(scan: Scan, heads: Sequence[RegionHead], model: str, ga_formula: str) -> Result:
-    """Return the scan's result; of several heads the most confident one counts."""
+def conclude(
+    scan: Scan,
+    heads: Sequence[RegionHead],
+    model: str,
+    ga_formula: str,
+    *,
+    any_plane: bool = False,
+) -> Result:
+    """Return the scan's result; of several heads the most confident one counts.
+
+    ``any_plane``: a person vouches for head and plane, which the row then says.
+    """
     result = about(scan, model)
     unscaled = all(region.spacing is None for region in scan.regions)
     if not heads:
         result = _with_scale(result, scan.regions)
         return _refused(result, SpacingUnknown() if unscaled else NoHead())
-    chosen = max(heads, key=lambda found: found.head.confidence)
-    result = _with_head(result, chosen)
+    chosen = max(heads, key=lambda found: (not found.head.is_no_head, found.head.confidence))
+    result = _with_head(result, chosen, any_plane=any_plane)
+    if chosen.head.is_no_head:
+        return _refused(result, OtherAnatomy(_seems(chosen.head.plane)))
     if unscaled:
         return _refused(result, SpacingUnknown())
     try:
@@ -53,6 +70,11 @@ def conclude(scan: Scan, heads: Sequence[RegionHead], model: str, ga_formula: st
         sizes=_sizes(chosen.head, ga_formula),
         ellipse=replace(result.ellipse, flags=flags),
     )
+
+
+def _seems(plane: Plane | None) -> str:
+    bodies = (Plane.ABDOMEN, Plane.THORAX, Plane.FEMUR)
+    return f"it seems to be a fetal {plane}" if plane in bodies else ""
 
 
 def refusal(error: HcBatchError, model: str) -> Result:
@@ -130,8 +152,9 @@ def _with_region(result: Result, region: Region) -> Result:
     return replace(_with_spacing(result, region), origin=origin)
 
 
-def _with_head(result: Result, found: RegionHead) -> Result:
-    ellipse = found.head.ellipse
+def _with_head(result: Result, found: RegionHead, *, any_plane: bool) -> Result:
+    ellipse, plane = found.head.ellipse, found.head.plane
+    source = None if plane is None else PLANE_GATE
     return replace(
         _with_region(result, found.region),
         ellipse=HeadEllipse(
@@ -141,5 +164,10 @@ def _with_head(result: Result, found: RegionHead) -> Result:
             semi_axis_b_px=ellipse.semi_axis_b_px,
             angle_rad=ellipse.angle_rad,
             confidence=found.head.confidence,
+        ),
+        head_plane=HeadPlane(
+            plane=plane,
+            plane_confidence=found.head.plane_confidence,
+            plane_source=PLANE_MANUAL if any_plane else source,
         ),
     )

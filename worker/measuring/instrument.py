@@ -62,13 +62,14 @@ class ScanRequest:
     """One frame of one file to measure.
 
     ``source`` is its path, relative to a root where there are any (see ``Roots``); ``manual`` is a
-    person's pixel size and overrides the file's.
+    person's pixel size and overrides the file's, ``any_plane`` a person's word for head and plane.
     """
 
     scan_id: int
     source: str
     frame: int = 0
     manual: Spacing | None = None
+    any_plane: bool = False
 
 
 IsKnown = Callable[[ScanRequest, str], bool]
@@ -218,7 +219,13 @@ class Instrument:
         for (pending, view), head in zip(batch, heads, strict=True):
             if head is not None:
                 with self._ending_alone(pending):
-                    measured = measure_head(head, view.region.spacing, self._engine.error_model)
+                    measured = measure_head(
+                        head,
+                        view.region.spacing,
+                        self._engine.error_model,
+                        self._engine.gate,
+                        any_plane=pending.request.any_plane,
+                    )
                     measured = _in_raster(measured, view.region)
                     pending.heads.append(RegionHead(view.region, measured))
 
@@ -245,7 +252,13 @@ class Instrument:
 
     def _verdict(self, pending: _Pending) -> Result:
         assert pending.scan is not None
-        return conclude(pending.scan, pending.heads, self.model, self._ga_formula)
+        return conclude(
+            pending.scan,
+            pending.heads,
+            self.model,
+            self._ga_formula,
+            any_plane=pending.request.any_plane,
+        )
 
 
 def _in_raster(head: Measurement, region: Region) -> Measurement:

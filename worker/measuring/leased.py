@@ -140,7 +140,7 @@ class _Hold:
 
         def is_known(request: ScanRequest, sha256: str) -> bool:
             claimed = held[request.scan_id]
-            key = (sha256, claimed.frame, claimed.manual, instrument.model)
+            key = (sha256, claimed.frame, claimed.manual, claimed.any_plane, instrument.model)
             original = until_available(lambda: find_measured(self.database, *key), self.lease_s)
             return original is not None
 
@@ -173,7 +173,9 @@ class _Hold:
 def _request(claimed: Claim) -> ScanRequest:
     from worker.measuring.instrument import ScanRequest
 
-    return ScanRequest(claimed.scan_id, claimed.source, claimed.frame, claimed.manual)
+    return ScanRequest(
+        claimed.scan_id, claimed.source, claimed.frame, claimed.manual, claimed.any_plane
+    )
 
 
 @contextmanager

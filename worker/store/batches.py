@@ -31,12 +31,16 @@ class BatchKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewScan:
-    """A frame of a file to measure; ``manual`` is a person's pixel size."""
+    """A frame of a file to measure.
+
+    ``manual`` is a person's pixel size, ``any_plane`` a person's word for head and plane.
+    """
 
     source: str
     frame: int = 0
     manual: Spacing | None = None
     version: str = ""
+    any_plane: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,7 @@ def insert_scans(
             "version": scan.version,
             "manual_row_mm": scan.manual and scan.manual.row_mm,
             "manual_column_mm": scan.manual and scan.manual.column_mm,
+            "any_plane": scan.any_plane,
         }
         for scan in scans
     ]

@@ -53,6 +53,7 @@ class Claim:
     source: str
     frame: int
     manual: Spacing | None
+    any_plane: bool
     attempt: int
     owner: str
 
@@ -140,6 +141,7 @@ def _take(
                 ScanRow.frame,
                 ScanRow.manual_row_mm,
                 ScanRow.manual_column_mm,
+                ScanRow.any_plane,
                 ScanRow.attempts,
             )
         ).all()
@@ -149,9 +151,9 @@ def _take(
 
 
 def _as_claim(row: Row[*tuple[Any, ...]], owner: str) -> Claim:
-    scan_id, batch_id, source, frame, row_mm, column_mm, attempt = row
+    scan_id, batch_id, source, frame, row_mm, column_mm, any_plane, attempt = row
     manual = None if row_mm is None else Spacing(row_mm, column_mm)
-    return Claim(scan_id, batch_id, source, frame, manual, attempt, owner)
+    return Claim(scan_id, batch_id, source, frame, manual, any_plane, attempt, owner)
 
 
 def renew(database: Database, owner: str, *, lease_s: float) -> int:
@@ -170,7 +172,7 @@ def finish(database: Database, claimed: Claim, result: Result) -> Status | None:
     Return the state reached: ``DUPLICATE`` where the same content was measured meanwhile, and
     ``None`` where the scan is no longer the owner's, which then stores nothing.
     """
-    key = content_key(result.file.sha256, claimed.frame, claimed.manual)
+    key = content_key(result.file.sha256, claimed.frame, claimed.manual, claimed.any_plane)
     with database.writing() as connection:
         if not _still_held(connection, claimed):
             return None
@@ -253,19 +255,22 @@ def find_measured(
     sha256: str,
     frame: int,
     manual: Spacing | None,
+    any_plane: bool,
     model: str,
 ) -> int | None:
     """Return the id of the scan under which this model measured this content, or None."""
     with database.reading() as connection:
-        return _measured(connection, content_key(sha256, frame, manual), model)
+        return _measured(connection, content_key(sha256, frame, manual, any_plane), model)
 
 
-def content_key(sha256: str | None, frame: int, manual: Spacing | None) -> str | None:
-    """Return what is equal for scans that must come out equal: bytes, frame and given size."""
+def content_key(
+    sha256: str | None, frame: int, manual: Spacing | None, any_plane: bool
+) -> str | None:
+    """Return what is equal for scans that must come out equal: bytes, frame and what was said."""
     if sha256 is None:
         return None
     size_mm = "" if manual is None else f"{manual.row_mm!r}x{manual.column_mm!r}"
-    return f"{sha256}:{frame}:{size_mm}"
+    return f"{sha256}:{frame}:{size_mm}" + (":any-plane" if any_plane else "")
 
 
 def record(
@@ -291,7 +296,7 @@ def _still_held(connection: Connection, claimed: Claim) -> bool:
 
 def _store(database: Database, connection: Connection, claimed: Claim, result: Result) -> bool:
     """Return whether the result is now there: not where another scan has the same content's."""
-    key = content_key(result.file.sha256, claimed.frame, claimed.manual)
+    key = content_key(result.file.sha256, claimed.frame, claimed.manual, claimed.any_plane)
     row = flattened(result) | {
         "scan_id": claimed.scan_id,
         "content_key": key if result.status in _MEASURED else None,

@@ -15,6 +15,7 @@ from worker.result import (
     Code,
     FileIdentity,
     HeadEllipse,
+    HeadPlane,
     HeadSizes,
     Message,
     Model,
@@ -51,6 +52,7 @@ class ReportRow:
     duplicate_of: Annotated[int | None, "the scan of the same content that was measured"]
     scan_id: Annotated[int, "the scan's number in the ledger"]
     attempts: Annotated[int, "how often it was tried, this time included"]
+    head_plane: HeadPlane
 
 
 COLUMNS = tuple(column.name for column in columns_of(ReportRow))

@@ -21,6 +21,7 @@ from sqlalchemy import (
     MetaData,
     Text,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -109,6 +110,9 @@ class ScanRow(Base):
     version: Mapped[str] = mapped_column(doc="tells contents of one path apart, where watched")
     manual_row_mm: Mapped[float | None] = mapped_column(doc="height of a pixel, by a person")
     manual_column_mm: Mapped[float | None] = mapped_column(doc="width of a pixel, by a person")
+    any_plane: Mapped[bool] = mapped_column(
+        server_default=false(), doc="whether a person vouches for head and plane"
+    )
     state: Mapped[str] = mapped_column(
         server_default=Status.QUEUED.value, doc="the row's status; see docs/ledger.md"
     )
@@ -145,7 +149,7 @@ class ResultRow(Base):
     id: Mapped[Key]
     scan_id: Mapped[ScanId]
     content_key: Mapped[str | None] = mapped_column(
-        doc="content, frame and manual pixel size, where an HC was measured"
+        doc="content, frame and what a person said, where an HC was measured"
     )
     measured_at: Mapped[Stamp]
 
