@@ -9,6 +9,7 @@ from rich.table import Table as RichTable
 
 from cli.console import stdout
 from hcmodel.dataset.hc18 import LabelledImage, TrainingDataError, read_folder
+from hcmodel.dataset.planes import PlaneImage, read_planes
 from hcmodel.html_page import Table
 from hcmodel.model_card import Card
 from worker.errors import TrainingDataUnusable
@@ -24,6 +25,14 @@ def labelled(folder: Path) -> list[LabelledImage]:
     """Return the folder's images; raises ``TrainingDataUnusable`` that names what is wrong."""
     try:
         return read_folder(folder)
+    except TrainingDataError as error:
+        raise TrainingDataUnusable(str(error)) from error
+
+
+def images_by_plane(folder: Path) -> list[PlaneImage]:
+    """Return the folder's images; raises ``TrainingDataUnusable`` that names what is wrong."""
+    try:
+        return read_planes(folder)
     except TrainingDataError as error:
         raise TrainingDataUnusable(str(error)) from error
 
