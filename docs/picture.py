@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
+from textwrap import wrap
 
 import grimp
 
@@ -21,6 +22,7 @@ PACKAGES = ("cli", "worker", "hcmodel", "migrations")
 
 BOX_WIDTH, LINE_HEIGHT, PADDING = 210, 17, 9  # in px, as all below
 COLUMN, GAP, MARGIN = 250, 46, 20
+LINE_LETTERS = 34
 FILLS = {"cli": "#fdf1d8", "worker": "#e3eefb", "hcmodel": "#e4f4e4", "migrations": "#f0ebf7"}
 
 
@@ -80,15 +82,7 @@ def _folder(module: str) -> Room:
 
 
 def _files(package: str, by_layer: Iterable[Iterable[str]]) -> Room:
-    lines: list[str] = []
-    for layer in by_layer:
-        line = ""
-        for name in layer:
-            if line and len(line) + len(name) > 30:
-                lines.append(line)
-                line = ""
-            line += f"{', ' if line else ''}{name}"
-        lines.append(line)
+    lines = [line for layer in by_layer for line in wrap(", ".join(layer), LINE_LETTERS)]
     modules = tuple(f"{package}.{name}" for layer in by_layer for name in layer)
     return Room((f"{package}/*.py", *lines), modules)
 
@@ -96,7 +90,7 @@ def _files(package: str, by_layer: Iterable[Iterable[str]]) -> Room:
 def imports(rooms: list[Room]) -> dict[Room, set[Room]]:
     """Return whom each room imports, without what follows from others."""
     graph = grimp.build_graph(*PACKAGES, cache_dir=None)
-    room_of = {}
+    room_of: dict[str, Room] = {}
     # A folder within a room of files is a room of its own: the longer name wins.
     named = sorted(((m, r) for r in rooms for m in r.modules), key=lambda pair: len(pair[0]))
     for name, room in named:
