@@ -35,7 +35,8 @@ class Ellipse:
     def from_matrix(cls, center_px: FloatArray, matrix: FloatArray) -> Ellipse:
         """Return the image of the unit circle under ``center_px + matrix @ u`` (2x2, px).
 
-        Raises ``numpy.linalg.LinAlgError`` for a matrix that is not finite."""
+        Raises ``numpy.linalg.LinAlgError`` for a matrix that is not finite.
+        """
         directions, semi_axes_px, _ = np.linalg.svd(matrix)
         angle_rad = math.atan2(directions[1, 0], directions[0, 0]) % math.pi
         return cls(
