@@ -23,6 +23,7 @@ from worker.errors import (
     NoSuchFrame,
     TooLarge,
     UnsupportedPixels,
+    UnsupportedTransferSyntax,
 )
 from worker.reading import dicom_structure, grey, palette, pixel_module, spacing, tags
 from worker.reading.codecs import Codec, codec_for
@@ -188,7 +189,9 @@ def _native(image: DicomImage, frame: int) -> Decoded:
     layout, pixels = image.layout, image.pixels
     size_bytes = layout.frame_bytes
     start = frame * size_bytes
-    if pixels.length is None or start + size_bytes > pixels.length:
+    if pixels.length is None:
+        raise UnsupportedTransferSyntax("its pixels are, but the file does not tell how")
+    if start + size_bytes > pixels.length:
         raise FileDamaged("its pixel data is cut short")
     # Words of 16 bits may be swapped; a frame of odd length begins or ends inside one.
     first, last = start & ~1, (start + size_bytes + 1) & ~1

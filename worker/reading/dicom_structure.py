@@ -7,6 +7,7 @@ asked for, and takes milliseconds. Whatever it lets through, pydicom may read.
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,8 +16,9 @@ from typing import BinaryIO
 from worker.errors import FileDamaged, NotAnImage, TooLarge
 from worker.reading.limits import MAX_DEPTH, MAX_ELEMENTS
 
-SOP_CLASS = 0x00020002
+MEDIA_SOP_CLASS = 0x00020002
 TRANSFER_SYNTAX = 0x00020010
+SOP_CLASS = 0x00080016
 NUMBER_OF_FRAMES = 0x00280008
 PIXEL_DATA = 0x7FE00010
 FLOAT_PIXEL_DATA = (0x7FE00008, 0x7FE00009)
@@ -26,8 +28,12 @@ EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 DEFLATED = "1.2.840.10008.1.2.1.99"
 EXPLICIT_BIG = "1.2.840.10008.1.2.2"
 
+HEAD_BYTES = 512
+"""What is read to tell what a file is: the prefix and the first elements."""
 _PREAMBLE_BYTES = 128
+_PREFIX = b"DICM"
 _META_GROUP = b"\x02\x00"
+_FIRST_GROUPS = (0x0002, 0x0008)
 _MAX_META_ELEMENTS = 100
 """Several times as many as the standard knows."""
 _UNDEFINED = 0xFFFFFFFF
@@ -57,20 +63,34 @@ class Meta:
     end: int
 
 
-def read_meta(file: BinaryIO, size_bytes: int) -> Meta:
-    """Read the file meta information.
+def begins_dicom(head: bytes) -> bool:
+    """Whether a file that begins with ``head`` is DICOM: by its prefix, or by its elements alone.
 
-    Raises ``NotAnImage`` for a file without it, and ``FileDamaged`` where it does not end.
+    Files taken from a network association, and old ones, have neither preamble nor prefix.
     """
-    file.seek(_PREAMBLE_BYTES)
-    if file.read(4) != b"DICM":
+    return _prefix_end(head) > 0 or any(
+        _begins_with_elements(head, implicit=implicit, order=order)
+        for implicit, order in ((False, "<"), (True, "<"), (False, ">"))
+    )
+
+
+def read_meta(file: BinaryIO, size_bytes: int) -> Meta:
+    """Read the file meta information; what it leaves open, the dataset's first elements tell.
+
+    Raises ``NotAnImage`` for a file that is not DICOM, and ``FileDamaged`` where it does not end.
+    """
+    file.seek(0)
+    head = file.read(HEAD_BYTES)
+    if not begins_dicom(head):
         raise NotAnImage
-    end = file.tell()
-    texts = {SOP_CLASS: "", TRANSFER_SYNTAX: ""}
+    end = _prefix_end(head)
+    texts = {MEDIA_SOP_CLASS: "", TRANSFER_SYNTAX: ""}
+    file.seek(end)
+    is_implicit = _looks_implicit(file, expected=False)
     for _ in range(_MAX_META_ELEMENTS):
         is_meta = file.read(2) == _META_GROUP
         file.seek(end)
-        element = _next_element(file, implicit=False, order="<") if is_meta else None
+        element = _next_element(file, implicit=is_implicit, order="<") if is_meta else None
         if element is None:
             break
         if element.length is None or element.offset + element.length > size_bytes:
@@ -79,7 +99,11 @@ def read_meta(file: BinaryIO, size_bytes: int) -> Meta:
             texts[element.tag] = value_text(file, element)
         end = element.offset + element.length
         file.seek(end)
-    return Meta(texts[SOP_CLASS], texts[TRANSFER_SYNTAX], end)
+    transfer_syntax = texts[TRANSFER_SYNTAX] or _shown_syntax(file, end)
+    sop_class = texts[MEDIA_SOP_CLASS]
+    if not sop_class and transfer_syntax != DEFLATED:
+        sop_class = _sop_class(file, end, size_bytes, transfer_syntax)
+    return Meta(sop_class, transfer_syntax, end)
 
 
 def walk(file: BinaryIO, start: int, size_bytes: int, transfer_syntax: str) -> Iterator[Element]:
@@ -176,6 +200,46 @@ def _looks_implicit(file: BinaryIO, *, expected: bool) -> bool:
     if len(head) < 6 or head[:2] in (b"\xfe\xff", b"\xff\xfe"):
         return expected
     return not (head[4:6].isalpha() and head[4:6].isupper())
+
+
+def _prefix_end(head: bytes) -> int:
+    """Where elements begin behind ``DICM``; some writers leave the preamble out. 0 without it."""
+    for start in (_PREAMBLE_BYTES, 0):
+        if head.startswith(_PREFIX, start):
+            return start + len(_PREFIX)
+    return 0
+
+
+def _begins_with_elements(head: bytes, *, implicit: bool, order: str) -> bool:
+    """Whether ``head`` holds two elements in order, the first of the groups that come first."""
+    file = io.BytesIO(head)
+    try:
+        first = _next_element(file, implicit=implicit, order=order)
+        if first is None or first.length is None or first.tag >> 16 not in _FIRST_GROUPS:
+            return False
+        file.seek(first.offset + first.length)
+        second = _next_element(file, implicit=implicit, order=order)
+    except FileDamaged:
+        return False
+    return second is not None and second.tag >> 16 in _FIRST_GROUPS and second.tag > first.tag
+
+
+def _shown_syntax(file: BinaryIO, start: int) -> str:
+    """The uncompressed transfer syntax in which the dataset's first element is written."""
+    file.seek(start)
+    first_byte = file.read(1)
+    if first_byte == b"\0":  # of group 8, the high one
+        return EXPLICIT_BIG
+    return IMPLICIT_LITTLE if is_implicit(file, start, EXPLICIT_LITTLE) else EXPLICIT_LITTLE
+
+
+def _sop_class(file: BinaryIO, start: int, size_bytes: int, transfer_syntax: str) -> str:
+    for element in walk(file, start, size_bytes, transfer_syntax):
+        if element.tag == SOP_CLASS:
+            return value_text(file, element)
+        if element.tag > SOP_CLASS:
+            break
+    return ""
 
 
 def _name(tag: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from importlib import import_module
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
 from worker.errors import FileEmpty, HcBatchError, ScanRejected
-from worker.reading.dicom_structure import read_meta
+from worker.reading.dicom_structure import HEAD_BYTES, begins_dicom, read_meta
 from worker.reading.source import Source, open_source
 
 if TYPE_CHECKING:
@@ -28,36 +29,41 @@ class Skip:
     reason: str
 
 
+def _signature(pattern: bytes) -> Callable[[bytes], bool]:
+    compiled = re.compile(pattern, re.DOTALL)
+    return lambda head: compiled.match(head) is not None
+
+
 class FileFormat(Enum):
     """The formats that can be measured: this is the one list of them.
 
-    Each has its name, the suffixes that claim it, the signature with which its files begin, and
+    Each has its name, the suffixes that claim it, what tells its files by their first bytes, and
     the module of this room that reads it.
     """
 
-    DICOM = ("dicom", (".dcm", ".dicom", ".ima"), rb".{128}DICM", "dicom")
-    PNG = ("png", (".png",), rb"\x89PNG\r\n\x1a\n", "raster")
-    JPEG = ("jpeg", (".jpg", ".jpeg"), rb"\xff\xd8\xff", "raster")
-    TIFF = ("tiff", (".tif", ".tiff"), rb"II\*\0|MM\0\*", "raster")
+    DICOM = ("dicom", (".dcm", ".dicom", ".ima"), begins_dicom, "dicom")
+    PNG = ("png", (".png",), _signature(rb"\x89PNG\r\n\x1a\n"), "raster")
+    JPEG = ("jpeg", (".jpg", ".jpeg"), _signature(rb"\xff\xd8\xff"), "raster")
+    TIFF = ("tiff", (".tif", ".tiff"), _signature(rb"II\*\0|MM\0\*"), "raster")
 
     suffixes: tuple[str, ...]
-    _signature: re.Pattern[bytes]
+    _begins: Callable[[bytes], bool]
     _module: str
 
     def __new__(
-        cls, name: str, suffixes: tuple[str, ...], signature: bytes, module: str
+        cls, name: str, suffixes: tuple[str, ...], begins: Callable[[bytes], bool], module: str
     ) -> FileFormat:
         """A member whose value is its name, so that ``FileFormat("png")`` finds it."""
         member = object.__new__(cls)
         member._value_ = name
         member.suffixes = suffixes
-        member._signature = re.compile(signature, re.DOTALL)
+        member._begins = begins
         member._module = module
         return member
 
     def begins(self, head: bytes) -> bool:
-        """Whether ``head``, a file's first bytes, bears the signature."""
-        return self._signature.match(head) is not None
+        """Whether a file that begins with ``head`` is of this format."""
+        return self._begins(head)
 
     def reader(self) -> Reader:
         """The module that reads files of this format.
@@ -92,6 +98,8 @@ class Reader(Protocol):
 
 _VIDEO = Skip("video", "a video file; export single frames or a DICOM cine loop")
 _PICTURE = Skip("image-format", "an image format that is not read; export PNG, TIFF or DICOM")
+_BIG_TIFF = Skip("image-format", "a BigTIFF image, which is not read; export TIFF, PNG or DICOM")
+_APPLE_DOUBLE = Skip("apple-double", "what macOS keeps beside a file; its image is the other file")
 _ARCHIVE = Skip("archive", "an archive or office document; unpack it first")
 _OTHER_MAGIC = (
     (b"%PDF", Skip("pdf", "a PDF document")),
@@ -101,11 +109,21 @@ _OTHER_MAGIC = (
     (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", _VIDEO),
     (b"GIF8", _PICTURE),
     (b"\x00\x00\x00\x0cjP  ", _PICTURE),
+    (b"\xff\x4f\xff\x51", _PICTURE),
+    (b"\x00\x00\x00\x0cJXL ", _PICTURE),
+    (b"\xff\x0a", _PICTURE),
+    (b"II+\0", _BIG_TIFF),
+    (b"MM\0+", _BIG_TIFF),
+    (b"\x00\x05\x16\x07", _APPLE_DOUBLE),
     (b"PK\x03\x04", _ARCHIVE),
     (b"\x1f\x8b", _ARCHIVE),
     (b"7z\xbc\xaf\x27\x1c", _ARCHIVE),
 )
 _RIFF = {b"AVI ": _VIDEO, b"WEBP": _PICTURE}
+# Brands of ISO media files that hold pictures: HEIC, HEIF and AVIF.
+_PICTURE_BRANDS = frozenset(
+    b"heic heix heim heis hevc hevx hevm hevs mif1 mif2 msf1 avif avis avio".split()
+)
 _TEXT = Skip("text", "a text file")
 _UNKNOWN = Skip("unknown", "neither DICOM nor PNG, JPEG or TIFF")
 
@@ -119,14 +137,14 @@ _DICOM_OBJECTS = (
     (_CLASS + "66", Skip("dicom-data", "raw data, a registration or a segmentation")),
 )
 
-_HEAD_BYTES = 512
-
 
 def classify(path: Path) -> FileFormat | Skip:
     """The format of a file in a folder, or why it is skipped: by its first bytes and file meta.
 
     A name that claims an image counts where the content does not tell: such a file gets a row and
-    is refused there by name. Never opens what is not a regular file, and never raises.
+    is refused there by name. Not so what macOS keeps beside each file on foreign drives, under the
+    image's own name with ``._`` before it. Never opens what is not a regular file, and never
+    raises.
     """
     claimed = claimed_format(path)
     try:
@@ -142,7 +160,9 @@ def classify(path: Path) -> FileFormat | Skip:
         kind = Skip(error.code, "a file that cannot be opened")
     except OSError:
         return claimed or Skip("file-missing", "a file that is not there, or a broken link")
-    return kind if isinstance(kind, FileFormat) else claimed or kind
+    if isinstance(kind, FileFormat) or kind is _APPLE_DOUBLE:
+        return kind
+    return claimed or kind
 
 
 def claimed_format(path: Path) -> FileFormat | None:
@@ -154,7 +174,7 @@ def claimed_format(path: Path) -> FileFormat | None:
 def format_of(file: BinaryIO) -> FileFormat | Skip:
     """The format of an open file by its content alone, or what else it looks like."""
     file.seek(0)
-    head = file.read(_HEAD_BYTES)
+    head = file.read(HEAD_BYTES)
     file.seek(0)
     for file_format in FileFormat:
         if file_format.begins(head):
@@ -162,7 +182,7 @@ def format_of(file: BinaryIO) -> FileFormat | Skip:
     if head.startswith(b"RIFF"):
         return _RIFF.get(head[8:12], _UNKNOWN)
     if head[4:8] == b"ftyp":
-        return _VIDEO
+        return _PICTURE if head[8:12] in _PICTURE_BRANDS else _VIDEO
     if head.startswith(b"BM") and head[6:10] == b"\0\0\0\0":
         return _PICTURE
     for magic, skip in _OTHER_MAGIC:
