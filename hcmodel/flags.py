@@ -63,7 +63,7 @@ class Flag(StrEnum):
         "fewer than 16 levels of grey around the head, or a tenth of it white",
     )
     SEVERAL_HEADS = "several-heads", "another pane of the same image shows a head elsewhere"
-    SPACING_IMPLAUSIBLE = "spacing-implausible", "a pixel outside 0.03 to 0.60 mm"
+    SPACING_IMPLAUSIBLE = "spacing-implausible", "a pixel outside 0.025 to 0.60 mm"
     REGION_HEIGHT_IMPLAUSIBLE = (
         "region-height-implausible",
         "an imaged depth outside 20 to 400 mm",
@@ -71,4 +71,8 @@ class Flag(StrEnum):
     PIXEL_ASPECT_DIFFERS = (
         "pixel-aspect-differs",
         "PixelAspectRatio contradicts the two pixel sizes by more than 2 %",
+    )
+    WINDOW_UNUSABLE = (
+        "window-unusable",
+        "the file's own window leaves hardly any grey levels, so it was not applied",
     )

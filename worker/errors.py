@@ -71,7 +71,7 @@ class FileUnreadable(ScanRejected):
 class NotAnImage(ScanRejected):
     """The file is neither DICOM nor PNG, JPEG or TIFF.
 
-    Submit images only.
+    Submit images in one of these formats.
     """
 
     code = "not-an-image"
@@ -186,7 +186,7 @@ class DecoderMissing(ScanRejected):
 
 
 class SizeConflict(ScanRejected):
-    """The compressed image has another size than the file's tags say, so its scale is unsure.
+    """The pixel data has another size than the file's tags say, so its scale is unsure.
 
     Export it again from the scanner.
     """

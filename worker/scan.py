@@ -28,8 +28,9 @@ class Region:
 
     ``spacing`` is ``None`` where the file tells no scale. ``index`` counts in
     SequenceOfUltrasoundRegions from 0; ``delta_x_cm``, ``delta_y_cm`` are that item's raw deltas.
-    ``flags``: doubts about this region's scale, such as an implausible spacing. ``contradicted``:
-    the file's PixelSpacing tells another scale, so no head may be measured here.
+    ``flags``: doubts about this region's scale, such as an implausible spacing.
+    ``contradicted_by``: the file's PixelSpacing, where it tells another scale, so that no head may
+    be measured here.
     """
 
     box: Box
@@ -39,7 +40,7 @@ class Region:
     delta_x_cm: float | None = None
     delta_y_cm: float | None = None
     flags: tuple[str, ...] = ()
-    contradicted: bool = False
+    contradicted_by: Spacing | None = None
 
 
 @dataclass(frozen=True, slots=True)

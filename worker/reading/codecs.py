@@ -100,13 +100,14 @@ def _jpeg_2000(data: bytes, layout: PixelLayout, _: str) -> Decoded:
         words = words.astype(np.uint16) - np.uint16(1 << (stream.precision - 1))
     return Decoded(
         words,
-        layout.bits_stored,
+        layout.precision_of(stream.precision),
         is_rgb=layout.photometric_interpretation in ("YBR_RCT", "YBR_ICT"),
     )
 
 
 def _jpeg_ls(data: bytes, layout: PixelLayout, _: str) -> Decoded:
-    layout.check_size(codestreams.jpeg(data))
+    stream = codestreams.jpeg(data)
+    layout.check_size(stream)
     if _END_OF_IMAGE not in data:
         # CharLS would search it behind the end of the data, for ten seconds.
         raise FileDamaged("its JPEG-LS data")
@@ -114,7 +115,8 @@ def _jpeg_ls(data: bytes, layout: PixelLayout, _: str) -> Decoded:
         raw, info = jpeg_ls.decode_pixel_data(data)
         is_by_plane = info["components"] > 1 and info["interleave_mode"] == 0
         depth = 8 if info["bits_per_sample"] <= 8 else 16
-    return Decoded(layout.shaped(bytes(raw), depth, by_plane=is_by_plane), layout.bits_stored)
+    words = layout.shaped(bytes(raw), depth, by_plane=is_by_plane)
+    return Decoded(words, layout.precision_of(stream.precision))
 
 
 def _run_lengths(data: bytes, layout: PixelLayout, _: str) -> Decoded:
@@ -159,7 +161,8 @@ def _jpeg_lossless(data: bytes, layout: PixelLayout, transfer_syntax: str) -> De
     with refusing_damage("its JPEG data"):
         # GDCM's wrapper gives bytes as text, and nothing where it failed.
         raw = image.GetBuffer().encode("utf-8", "surrogateescape")
-    return Decoded(layout.shaped(raw, depth, by_plane=False), layout.bits_stored)
+    words = layout.shaped(raw, depth, by_plane=False)
+    return Decoded(words, layout.precision_of(stream.precision))
 
 
 def _open(data: bytes, kind: str) -> Image.Image:

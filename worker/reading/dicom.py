@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import io
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.encaps import get_frame
+from pydicom.encaps import get_frame, parse_basic_offsets, parse_fragments
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID
 
 from hcmodel.arrays import GreyImage
+from hcmodel.flags import Flag
 from hcmodel.geometry import Spacing
 from worker.errors import (
     EnhancedUsVolume,
     FileDamaged,
     NoPixelData,
     NoSuchFrame,
+    SizeConflict,
     TooLarge,
     UnsupportedPixels,
-    UnsupportedTransferSyntax,
 )
 from worker.reading import dicom_structure, grey, palette, pixel_module, spacing, tags
 from worker.reading.codecs import Codec, codec_for
@@ -33,6 +34,10 @@ from worker.reading.limits import MAX_INFLATED_BYTES
 from worker.reading.pixel_module import Decoded, PixelLayout, Words
 from worker.reading.source import Source
 from worker.scan import Region, Scan
+
+# JPEG and JPEG-LS; JPEG 2000, bare and in its own file format.
+_BEGIN_OF_IMAGE = (b"\xff\xd8", b"\xff\x4f")
+_ITEM_HEADER_BYTES = 8
 
 _TAGS: list[BaseTag | int] = [
     Tag(keyword)
@@ -96,15 +101,12 @@ def open_image(source: Source) -> DicomImage:
         raise NoPixelData
     if pixels.tag != dicom_structure.PIXEL_DATA:
         raise UnsupportedPixels("floating point")
-    return DicomImage(
-        header,
-        file,
-        pixels,
-        meta.transfer_syntax,
-        sop_class,
-        pixel_module.read_layout(header),
-        codec,
-    )
+    layout = pixel_module.read_layout(header)
+    if codec.decode is None:
+        layout = pixel_module.stored_layout(layout, file, pixels)
+    else:
+        _check_fragments(file, pixels, layout.frames)
+    return DicomImage(header, file, pixels, meta.transfer_syntax, sop_class, layout, codec)
 
 
 def read_scan(source: Source, _: FileFormat, frame: int, manual: Spacing | None) -> Scan:
@@ -115,9 +117,9 @@ def read_scan(source: Source, _: FileFormat, frame: int, manual: Spacing | None)
     image = open_image(source)
     image.check_frame(frame)
     regions = image.regions(manual)
-    decoded = _decode(image, frame)
+    pixels, flags = _grey(image, _decode(image, frame))
     return Scan(
-        pixels=np.ascontiguousarray(_grey(image, decoded)),
+        pixels=np.ascontiguousarray(pixels),
         regions=regions,
         frame=frame,
         frames=image.layout.frames,
@@ -126,6 +128,7 @@ def read_scan(source: Source, _: FileFormat, frame: int, manual: Spacing | None)
         sop_instance_uid=tags.uid(image.header, "SOPInstanceUID"),
         study_instance_uid=tags.uid(image.header, "StudyInstanceUID"),
         series_instance_uid=tags.uid(image.header, "SeriesInstanceUID"),
+        flags=flags,
     )
 
 
@@ -189,8 +192,7 @@ def _native(image: DicomImage, frame: int) -> Decoded:
     layout, pixels = image.layout, image.pixels
     size_bytes = layout.frame_bytes
     start = frame * size_bytes
-    if pixels.length is None:
-        raise UnsupportedTransferSyntax("its pixels are, but the file does not tell how")
+    assert pixels.length is not None  # see stored_layout
     if start + size_bytes > pixels.length:
         raise FileDamaged("its pixel data is cut short")
     # Words of 16 bits may be swapped; a frame of odd length begins or ends inside one.
@@ -203,10 +205,14 @@ def _native(image: DicomImage, frame: int) -> Decoded:
     ):
         raw = np.frombuffer(raw, ">u2").astype("<u2").tobytes()
     raw = raw[start - first :][:size_bytes]
-    if layout.photometric_interpretation == "YBR_FULL_422":
+    if layout.is_subsampled:
         return _subsampled(raw, layout)
-    words = layout.shaped(raw, layout.bits_allocated, by_plane=layout.planar_configuration == 1)
-    return Decoded(layout.aligned(words), layout.bits_stored)
+    if layout.samples_per_pixel == 1:
+        words = layout.shaped(raw, layout.bits_allocated, by_plane=False)
+        return Decoded(layout.aligned(words), layout.bits_stored)
+    words = layout.aligned(pixel_module.read_by_evidence(layout, raw))
+    is_rgb = layout.contradicts_tag and pixel_module.shows_rgb(words)
+    return Decoded(words, layout.bits_stored, is_rgb=is_rgb)
 
 
 def _word_vr(layout: PixelLayout) -> str:
@@ -219,6 +225,25 @@ def _subsampled(raw: bytes, layout: PixelLayout) -> Decoded:
         raise UnsupportedPixels("YBR_FULL_422 of this size or depth")
     luma = np.frombuffer(raw, np.uint8).reshape(-1, 4)[:, :2]
     return Decoded(luma.reshape(layout.rows, layout.columns), bits=8, is_luma=True)
+
+
+def _check_fragments(file: BinaryIO, pixels: dicom_structure.Element, frames: int) -> None:
+    """Refuse compressed pixel data that is none, is empty, or holds more images than the tags."""
+    if pixels.length is not None:
+        raise FileDamaged("its pixel data is not compressed, against its transfer syntax")
+    with refusing_damage("its pixel data"):
+        file.seek(pixels.offset)
+        parse_basic_offsets(file)
+        start = file.tell()
+        _, offsets = parse_fragments(file)
+    if not offsets:
+        raise NoPixelData("its pixel data is empty")
+    images = 0
+    for offset in offsets:
+        file.seek(start + offset + _ITEM_HEADER_BYTES)
+        images += file.read(2) in _BEGIN_OF_IMAGE
+    if images > frames:
+        raise SizeConflict(f"{images} images in its pixel data, of which the tags explain {frames}")
 
 
 def _encapsulated(image: DicomImage, frame: int) -> bytes:
@@ -237,41 +262,55 @@ def _encapsulated(image: DicomImage, frame: int) -> bytes:
         )
 
 
-def _grey(image: DicomImage, decoded: Decoded) -> GreyImage:
-    """The frame as ``(rows, columns)``, black is 0."""
+def _grey(image: DicomImage, decoded: Decoded) -> tuple[GreyImage, tuple[Flag, ...]]:
+    """The frame as ``(rows, columns)``, black is 0, and what was wrong with it."""
     words, bits = decoded.words, decoded.bits
     if decoded.is_luma:
-        return _to_bytes(words, bits)
+        return _to_bytes(words, bits), ()
     if words.ndim == 3 and image.layout.is_ybr and not decoded.is_rgb:
-        return _to_bytes(words[..., 0], bits)
+        return _to_bytes(words[..., 0], bits), ()
     if words.ndim == 3:
-        return grey.luma(_to_bytes(words, bits))
-    return _one_sample(image, words, bits)
-
-
-def _one_sample(image: DicomImage, words: Words, bits: int) -> GreyImage:
-    """Look each word up in a table of all values that it can have."""
-    words = words.astype(np.uint16)
-    signed = image.layout.is_signed
-    sign, highest = 1 << (bits - 1), (1 << bits) - 1
+        return grey.luma(_to_bytes(words, bits)), ()
     if image.layout.photometric_interpretation == "PALETTE COLOR":
-        table = palette.read_palette(
-            image.header,
-            big_endian=image.transfer_syntax == dicom_structure.EXPLICIT_BIG,
-            signed=signed,
-        )
-        values = words.astype(np.int32)
-        return table.apply((values ^ sign) - sign if signed else values)
+        return _through_palette(image, words, bits), ()
     display = grey.read_display(image.header, image.layout.photometric_interpretation)
-    lowest = -sign if signed else 0
+    shown = _displayed(words, bits, display, is_signed=image.layout.is_signed)
+    if display.window is None:
+        return shown, ()
+    plain = _displayed(words, bits, replace(display, window=None), is_signed=image.layout.is_signed)
+    if grey.is_lost(shown, plain):
+        return plain, (Flag.WINDOW_UNUSABLE,)
+    return shown, ()
+
+
+def _through_palette(image: DicomImage, words: Words, bits: int) -> GreyImage:
+    signed = image.layout.is_signed
+    table = palette.read_palette(
+        image.header,
+        big_endian=image.transfer_syntax == dicom_structure.EXPLICIT_BIG,
+        signed=signed,
+    )
+    sign = 1 << (bits - 1)
+    values = words.astype(np.int32)
+    return table.apply((values ^ sign) - sign if signed else values)
+
+
+def _displayed(words: Words, bits: int, display: grey.Display, *, is_signed: bool) -> GreyImage:
+    """Look each word up in a table of all values that it can have."""
+    if display.window is None:
+        bits, is_signed = pixel_module.held_bits(words, bits, is_signed=is_signed)
+    words = words.astype(np.uint16)
+    sign, highest = 1 << (bits - 1), (1 << bits) - 1
+    lowest = -sign if is_signed else 0
     levels = display.levels(lowest, lowest + highest)
     # Flipping the sign bit puts two's complement in order, the lowest value at 0.
-    entries = (words & highest) ^ sign if signed else np.minimum(words, highest)
+    entries = (words & highest) ^ sign if is_signed else np.minimum(words, highest)
     return np.asarray(levels[entries])
 
 
 def _to_bytes(words: Words, bits: int) -> GreyImage:
-    """The upper 8 of ``bits``, in the shape of ``words``."""
+    """The upper 8 of ``bits``, in the shape of ``words``; of fewer where no value needs them."""
+    bits, _ = pixel_module.held_bits(words, bits, is_signed=False)
     if bits >= 8:
         return (words >> (bits - 8)).astype(np.uint8)
     return (words << (8 - bits)).astype(np.uint8)

@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydicom.dataset import Dataset
 
+from hcmodel.arrays import GreyImage
 from worker.reading import tags
 
 TAGS = ("RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth", "VOILUTFunction")
 
 _LEVELS = 256
+MIN_LEVELS = 16
+"""A window that was set to look at an image leaves a multiple of these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class Display:
     window: Window | None
     inverted: bool
 
-    def levels(self, lowest: int, highest: int) -> NDArray[np.uint8]:
+    def levels(self, lowest: int, highest: int) -> GreyImage:
         """A table of grey levels: one for each stored value from ``lowest`` to ``highest``."""
         stored = np.arange(lowest, highest + 1, dtype=np.float64)
         values = stored * self.slope + self.intercept
@@ -89,7 +92,16 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def is_lost(shown: GreyImage, plain: GreyImage) -> bool:
+    """Whether a window left hardly anything of an image that has grey levels without it."""
+    return _levels(shown) < MIN_LEVELS <= _levels(plain) // 2
+
+
+def _levels(image: GreyImage) -> int:
+    return int(np.count_nonzero(np.bincount(image.ravel(), minlength=_LEVELS)))
+
+
+def luma(rgb: NDArray[np.uint8]) -> GreyImage:
     """ITU-R 601 luma ``(...)`` of colours ``(..., 3)``; equal channels stay as they are."""
     flat = np.ascontiguousarray(rgb).reshape(1, -1, 3)
     return np.asarray(Image.fromarray(flat).convert("L")).reshape(rgb.shape[:-1])

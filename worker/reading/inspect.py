@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from hcmodel.geometry import Spacing
-from worker.errors import NotAnImage, ScanRejected, SpacingConflict, SpacingUnknown
+from worker.errors import NotAnImage, ScanRejected, SpacingUnknown
 from worker.reading.formats import FileFormat, format_of
 from worker.reading.library_errors import silence
 from worker.reading.source import Source, open_source
+from worker.reading.spacing import conflict
 from worker.scan import SPACING_MANUAL, SPACING_PIXEL_SPACING, SPACING_US_REGION, Region
 
 Row = dict[str, Any]
@@ -55,8 +56,8 @@ def _candidate(region: Region) -> Row:
     refusal: ScanRejected | None = None
     if spacing is None:
         refusal = SpacingUnknown()
-    elif region.contradicted:
-        refusal = SpacingConflict()
+    elif region.contradicted_by is not None:
+        refusal = conflict(region)
     return {
         "rule": _RULES[region.spacing_source],
         "spacing_source": region.spacing_source,

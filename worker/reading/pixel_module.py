@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from worker.errors import FileDamaged, SizeConflict, TooLarge, UnsupportedPixels
+from worker.errors import (
+    FileDamaged,
+    NoPixelData,
+    SizeConflict,
+    TooLarge,
+    UnsupportedPixels,
+    UnsupportedTransferSyntax,
+)
 from worker.reading import tags
 from worker.reading.codestreams import Stream
+from worker.reading.dicom_structure import Element
 from worker.reading.limits import MAX_FRAMES, MAX_PIXELS, MAX_SIDE_PX
 
 Words = NDArray[np.uint8 | np.uint16]
@@ -27,6 +36,12 @@ TAGS = (
     "PlanarConfiguration",
     "PhotometricInterpretation",
 )
+
+_SMOOTHER = 0.7
+"""Of a hundred real images with a wrong tag the right reading was at most 0.53 as rough as the
+other; with a right tag the wrong one was at least 1.9 times as rough."""
+_USUAL_BITS = (8, 10, 12)
+"""Depths of scanners."""
 
 _MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
 _ONE_SAMPLE = (*_MONOCHROME, "PALETTE COLOR")
@@ -62,6 +77,7 @@ class PixelLayout:
     is_signed: bool
     planar_configuration: int
     photometric_interpretation: str
+    is_subsampled: bool
 
     @property
     def is_ybr(self) -> bool:
@@ -71,9 +87,20 @@ class PixelLayout:
     @property
     def frame_bytes(self) -> int:
         """Size of one uncompressed frame."""
-        is_subsampled = self.photometric_interpretation == "YBR_FULL_422"
-        samples = 2 if is_subsampled else self.samples_per_pixel
+        samples = 2 if self.is_subsampled else self.samples_per_pixel
         return self.rows * self.columns * samples * self.bits_allocated // 8
+
+    @property
+    def contradicts_tag(self) -> bool:
+        """Whether three samples a pixel are stored where YBR_FULL_422 says two."""
+        return self.photometric_interpretation == "YBR_FULL_422" and not self.is_subsampled
+
+    def precision_of(self, stream_bits: int) -> int:
+        """How many bits a compressed image's values have: its stream counts, not BitsStored.
+
+        Of signed values fewer than the stream's may hold the sign, and the tag knows which.
+        """
+        return min(stream_bits, self.bits_stored) if self.is_signed else stream_bits
 
     def check_size(self, stream: Stream) -> None:
         """Compare a compressed image's own size with the tags: where they differ, so may the scale.
@@ -148,7 +175,87 @@ def read_layout(header: Dataset) -> PixelLayout:
         is_signed=tags.integer(header, "PixelRepresentation") == 1,
         planar_configuration=tags.integer(header, "PlanarConfiguration") or 0,
         photometric_interpretation=colours,
+        is_subsampled=colours == "YBR_FULL_422",
     )
+
+
+def stored_layout(layout: PixelLayout, file: BinaryIO, pixels: Element) -> PixelLayout:
+    """The layout of uncompressed pixel data, whose length must be what the tags explain.
+
+    YBR_FULL_422 with three bytes a pixel is known from the field and read as such. Allowed are the
+    byte that makes the length even, and up to a row of zeros, which some writers add. Raises
+    ``NoPixelData``, ``FileDamaged`` for too few bytes, and ``SizeConflict`` for too many.
+    """
+    if pixels.length is None:
+        raise UnsupportedTransferSyntax("its pixels are, but the file does not tell how")
+    if pixels.length == 0:
+        raise NoPixelData("its pixel data is empty")
+    whole = replace(layout, is_subsampled=False)
+    three_bytes = whole.frame_bytes * layout.frames
+    if pixels.length in (three_bytes, three_bytes + three_bytes % 2):
+        return whole
+    explained = layout.frame_bytes * layout.frames
+    rest = pixels.length - explained
+    if rest < 0 and pixels.length % layout.frame_bytes > 1:
+        raise FileDamaged(f"{pixels.length} bytes of pixel data where its tags tell of {explained}")
+    if rest > explained % 2:
+        file.seek(pixels.offset + explained)
+        if rest > layout.frame_bytes // layout.rows or any(file.read(rest)):
+            raise SizeConflict(
+                f"{pixels.length} bytes of pixel data, of which the tags explain {explained}"
+            )
+    return layout
+
+
+def read_by_evidence(layout: PixelLayout, raw: bytes) -> Words:
+    """A frame in colour ``(rows, columns, 3)``, by pixel or by plane as the pixels show.
+
+    Some writers put the wrong PlanarConfiguration. Read the wrong way, the frame falls into tiles,
+    and rows that are neighbours there are none in the image.
+    """
+    says_planes = layout.planar_configuration == 1
+    told = layout.shaped(raw, layout.bits_allocated, by_plane=says_planes)
+    other = layout.shaped(raw, layout.bits_allocated, by_plane=not says_planes)
+    return other if _roughness(other) < _SMOOTHER * _roughness(told) else told
+
+
+def shows_rgb(words: Words) -> bool:
+    """Whether colours ``(rows, columns, 3)`` of an 8-bit image are RGB rather than YBR.
+
+    Most of an ultrasound image is grey: there RGB has three equal samples, and YBR has 128 in its
+    last two. Raises ``SizeConflict`` where neither holds: asked is of images only whose length
+    contradicts their colours.
+    """
+    samples = words.astype(np.int32)
+    off_rgb = float(np.abs(samples[..., 1:] - samples[..., :1]).mean())
+    off_ybr = float(np.abs(samples[..., 1:] - 128).mean())
+    if max(off_rgb, off_ybr) < 2 * min(off_rgb, off_ybr):
+        raise SizeConflict("three bytes a pixel, where YBR_FULL_422 has two")
+    return off_rgb < off_ybr
+
+
+def _roughness(words: Words) -> float:
+    """Mean difference of neighbours down the columns, of every fourth column."""
+    return float(np.abs(np.diff(words[:, ::4].astype(np.int32), axis=0)).mean())
+
+
+def held_bits(words: Words, bits: int, *, is_signed: bool) -> tuple[int, bool]:
+    """How many of ``bits`` the values need, and whether any of them is negative.
+
+    Many writers keep 8 or 12 bits in words of 16 and say so nowhere: taken at their word, such an
+    image is black. Values that need more than 12 bits keep their depth.
+    """
+    values = words.astype(np.int32) & ((1 << bits) - 1)
+    if is_signed:
+        sign = 1 << (bits - 1)
+        values = (values ^ sign) - sign
+    lowest, highest = int(values.min()), int(values.max())
+    is_negative = lowest < 0
+    for held in _USUAL_BITS:
+        top = 1 << (held - is_negative)
+        if held < bits and highest < top and lowest >= -top:
+            return held, is_negative
+    return bits, is_signed
 
 
 def _required(header: Dataset, keyword: str) -> int:

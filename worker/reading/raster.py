@@ -19,12 +19,16 @@ from worker.reading.formats import FileFormat
 from worker.reading.grey import luma
 from worker.reading.library_errors import refusing_damage
 from worker.reading.limits import MAX_PIXELS, MAX_SIDE_PX
+from worker.reading.pixel_module import held_bits
 from worker.reading.source import Source
 from worker.reading.spacing import whole_raster
 from worker.scan import SPACING_MANUAL, Region, Scan
 
 DECODER = "pillow"
 
+_PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_LOWEST_LIGHT = 16
+"""What 12 bits of values reach in the upper 8 of 16."""
 # A JPEG's size may stand behind a preview of up to 64 KiB per marker, and metadata.
 _JPEG_HEAD_BYTES = 4 * 1024**2
 
@@ -88,13 +92,15 @@ def _png_pages(source: Source) -> list[tiff.Page]:
     head = source.file.read(18)
     if len(head) < 18 or head[4:8] != b"IHDR":
         raise FileDamaged("its PNG header")
-    columns, rows, bits, _ = struct.unpack(">LLBB", head[8:])
-    return [tiff.Page(rows, columns, bits, 1, None)]
+    columns, rows, bits, colour_type = struct.unpack(">LLBB", head[8:])
+    return [tiff.Page(rows, columns, bits, _PNG_SAMPLES.get(colour_type, 1), None)]
 
 
 def _jpeg_pages(source: Source) -> list[tiff.Page]:
     source.file.seek(0)
     stream = codestreams.jpeg(source.file.read(_JPEG_HEAD_BYTES))
+    if stream.precision != 8:
+        raise UnsupportedPixels(f"a JPEG image of {stream.precision} bits")
     return [tiff.Page(stream.rows, stream.columns, stream.precision, stream.samples, None)]
 
 
@@ -140,11 +146,17 @@ def _grey(image: Image.Image, page: tiff.Page) -> GreyImage:
             rgba = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", rgba.size, "black"), rgba)
         if image.mode in ("1", "L"):
-            return np.asarray(image.convert("L"))
-        return luma(np.asarray(image.convert("RGB")))
+            grey = np.asarray(image.convert("L"))
+        else:
+            grey = luma(np.asarray(image.convert("RGB")))
+    if page.bits == 16 and grey.max() < _LOWEST_LIGHT:
+        # Pillow hands on the upper 8 bits of each colour, and there is nothing in them.
+        raise UnsupportedPixels("colours of 16 bits that use the lower ones only")
+    return grey
 
 
 def _sixteen_bits(words: NDArray[np.generic], page: tiff.Page) -> GreyImage:
     values = words.astype(np.uint16)
-    grey = (values >> max(page.bits - 8, 0)).astype(np.uint8)
+    bits, _ = held_bits(values, page.bits, is_signed=False)
+    grey = (values >> max(bits - 8, 0)).astype(np.uint8)
     return 255 - grey if page.photometric == tiff.MIN_IS_WHITE else grey

@@ -62,8 +62,8 @@ _PIXEL_SPACING_AGREES = 0.02
 """PixelSpacing is often written with few digits; a crop or a resampling changes it by more."""
 _ASPECT_AGREES = 0.02
 """PixelAspectRatio is a pair of integers, often small ones."""
-_PLAUSIBLE_MM_PER_PX = (0.03, 0.60)
-"""Imaged depths of 20 to 400 mm on rasters of about 650 rows."""
+_PLAUSIBLE_MM_PER_PX = (0.025, 0.60)
+"""Pixels of 0.029 mm occur on real devices."""
 _PLAUSIBLE_HEIGHT_MM = (20, 400)
 """The depths at which heads are imaged lie well inside."""
 
@@ -79,7 +79,7 @@ def candidate_regions(
         raise EnhancedUsVolume
     if manual is not None:
         return _with_manual(header, shape, manual)
-    if sop_class in US_CLASSES and "SequenceOfUltrasoundRegions" in header:
+    if "SequenceOfUltrasoundRegions" in header:
         return _calibrated_regions(header, shape)
     stated = _pixel_spacing(header)
     if stated is None:
@@ -103,9 +103,22 @@ def region_of_head(
     scales = [r.spacing for r in around if r.spacing is not None]
     if scales and _differ(_smallest(scales), _largest(scales), _SAME_SCALE):
         raise AmbiguousRegions
-    if around[0].contradicted:
-        raise SpacingConflict
+    if around[0].contradicted_by is not None:
+        raise conflict(around[0])
     return around[0]
+
+
+def conflict(region: Region) -> SpacingConflict:
+    """The refusal of a region that PixelSpacing contradicts, with both scales."""
+    assert region.spacing is not None
+    assert region.contradicted_by is not None
+    return SpacingConflict(
+        f"{_shown(region.contradicted_by)} by PixelSpacing, {_shown(region.spacing)} by the region"
+    )
+
+
+def _shown(spacing: Spacing) -> str:
+    return f"{spacing.row_mm:.4g} x {spacing.column_mm:.4g} mm"
 
 
 def whole_raster(
@@ -137,12 +150,16 @@ def _calibrated_regions(header: Dataset, shape: tuple[int, int]) -> tuple[Region
             item.delta_x,
             item.delta_y,
             _doubts(box, spacing, aspect),
-            contradicted=stated is not None and _differ(spacing, stated, _PIXEL_SPACING_AGREES),
+            contradicted_by=stated if stated and _contradicts(stated, spacing) else None,
         )
         regions.setdefault((box, spacing), region)
-    if all(region.contradicted for region in regions.values()):
-        raise SpacingConflict
+    if all(region.contradicted_by is not None for region in regions.values()):
+        raise conflict(next(iter(regions.values())))
     return tuple(regions.values())
+
+
+def _contradicts(stated: Spacing, spacing: Spacing) -> bool:
+    return _differ(spacing, stated, _PIXEL_SPACING_AGREES)
 
 
 def _with_manual(header: Dataset, shape: tuple[int, int], manual: Spacing) -> tuple[Region, ...]:

@@ -100,9 +100,10 @@ def quoted(text: str) -> str:
 
 
 def raw_bytes(dataset: Dataset, keyword: str) -> bytes:
-    """A binary value as it stands in the file; empty if absent."""
-    try:
-        value = dataset.get(keyword)
-    except _UNFIT:
-        return b""
+    """A binary value as it stands in the file, whatever its VR; empty if absent.
+
+    Palettes, for one, are words of VR OW or numbers of VR US.
+    """
+    element = dataset.get_item(Tag(keyword)) if keyword in dataset else None
+    value = None if element is None else element.value
     return value if isinstance(value, bytes) else b""

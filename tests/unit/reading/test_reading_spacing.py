@@ -177,7 +177,7 @@ def test_unreadable_pixel_spacing_is_refused_with_its_text(image, region, save, 
 
 @pytest.mark.parametrize("sop_class", [SecondaryCaptureImageStorage, "1.2.840.10008.5.1.4.1.1.2"])
 def test_other_classes_need_a_calibration(image, region, save, sop_class):
-    capture = image(region(), SOPClassUID=sop_class)
+    capture = image(SOPClassUID=sop_class)
     assert the_region(read(save(capture))).spacing is None
     capture.PixelSpacing = [0.2, 0.25]
     with pytest.raises(errors.Uncalibrated):
@@ -185,6 +185,16 @@ def test_other_classes_need_a_calibration(image, region, save, sop_class):
     capture.PixelSpacingCalibrationType = "FIDUCIAL"
     found = the_region(read(save(capture)))
     assert (scale(found), found.spacing_source) == (mm(0.2, 0.25), "pixel-spacing")
+
+
+@pytest.mark.parametrize("sop_class", [SecondaryCaptureImageStorage, "1.2.840.10008.5.1.4.1.1.2"])
+def test_a_region_is_a_calibration_in_every_class(image, region, save, sop_class):
+    capture = image(region(), SOPClassUID=sop_class)
+    found = the_region(read(save(capture)))
+    assert (scale(found), found.spacing_source) == (mm(0.2, 0.25), "us-region")
+    capture.PixelSpacing = [0.3, 0.3]
+    with pytest.raises(errors.SpacingConflict, match="0.3 x 0.3 mm .* 0.2 x 0.25 mm"):
+        read(save(capture))
 
 
 @pytest.mark.parametrize(
@@ -204,7 +214,8 @@ def test_other_tags_are_no_scale(image, save, tag):
     ("changes", "flags"),
     [
         ({}, ("region-height-implausible",)),  # 51 rows of 0.2 mm: 10 mm
-        ({"PhysicalDeltaY": 0.0029}, ("spacing-implausible", "region-height-implausible")),
+        ({"PhysicalDeltaY": 0.0024}, ("spacing-implausible", "region-height-implausible")),
+        ({"PhysicalDeltaX": 0.0029, "PhysicalDeltaY": 0.05}, ()),
         ({"PhysicalDeltaX": 0.061, "PhysicalDeltaY": 0.05}, ("spacing-implausible",)),
         ({"PhysicalDeltaY": 0.9}, ("spacing-implausible", "region-height-implausible")),
         ({"PhysicalDeltaX": 0.05, "PhysicalDeltaY": 0.05}, ()),

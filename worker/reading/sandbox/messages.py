@@ -44,12 +44,16 @@ def to_scan(head: dict[str, Any], body: bytes) -> Scan:
 
 
 def _region(fields: dict[str, Any]) -> Region:
-    spacing = fields["spacing"]
     return Region(
         **{
             **fields,
             "box": Box(**fields["box"]),
-            "spacing": None if spacing is None else Spacing(**spacing),
+            "spacing": _spacing(fields["spacing"]),
             "flags": tuple(fields["flags"]),
+            "contradicted_by": _spacing(fields["contradicted_by"]),
         }
     )
+
+
+def _spacing(fields: dict[str, float] | None) -> Spacing | None:
+    return None if fields is None else Spacing(**fields)
