@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from hcmodel.spacing import Spacing
-from worker.intake.pixel_sizes import parsed
 from worker.reading import FramePolicy
+from worker.reading.sidecar import parse_pixel_size
 
 
 class PixelSize(click.ParamType[Spacing]):
@@ -29,7 +29,7 @@ class PixelSize(click.ParamType[Spacing]):
         try:
             if len(parts) > 2:
                 raise ValueError("more than two numbers")
-            return parsed(parts[0], parts[-1])
+            return parse_pixel_size(parts[0], parts[-1])
         except ValueError as error:
             self.fail(f"{value!r} is no pixel size: one number of mm, or ROW,COLUMN ({error})")
 

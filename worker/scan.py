@@ -62,3 +62,9 @@ class Scan:
     study_instance_uid: str | None = None
     series_instance_uid: str | None = None
     flags: tuple[str, ...] = ()
+
+    @property
+    def manual(self) -> Spacing | None:
+        """The pixel size that a person gave, also in a sidecar."""
+        region = self.regions[0]
+        return region.spacing if region.spacing_source == SPACING_MANUAL else None

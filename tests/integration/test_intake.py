@@ -14,7 +14,7 @@ import pytest
 from hcmodel.geometry import Spacing
 from worker.errors import BrokerUnreachable, PathMissing, PixelSizesInvalid
 from worker.intake.discover import Options, Request
-from worker.intake.pixel_sizes import read_table, sidecar_of
+from worker.intake.pixel_sizes import read_table
 from worker.intake.submit import Intake, submit
 from worker.queue.embedded_redis import EmbeddedRedis
 from worker.queue.publisher import Publisher, workers_listening
@@ -61,7 +61,6 @@ def test_the_nearest_word_on_the_pixel_size_counts(phantoms: Path) -> None:
     options = Options(pixel_size=Spacing(0.3, 0.4), pixel_sizes=phantoms / PIXEL_SIZES)
     scans = [each for each in found(phantoms, options) if isinstance(each, NewScan)]
     sizes = {Path(scan.source).name: scan.manual for scan in scans}
-    assert sizes["sidecar.png"] == Spacing(0.24, 0.24)
     assert sizes["sized.png"] == Spacing(0.15, 0.15)
     assert sizes["early.dcm"] == Spacing(0.3, 0.4)
 
@@ -98,20 +97,6 @@ def test_a_name_that_is_no_text_is_skipped_by_name(tmp_path: Path) -> None:
     assert skip.source.endswith("\\udcff.png")
 
 
-@pytest.mark.parametrize(
-    "text", ["{", '{"pixel_size_mm": "x"}', '{"row_mm": 0.1}', '{"row_mm": 0, "column_mm": 1}']
-)
-def test_a_sidecar_that_says_nonsense_is_not_overlooked(tmp_path: Path, text: str) -> None:
-    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    (tmp_path / "a.json").write_text(text)
-    assert names(found(tmp_path)) == ([], {"a.png": "sidecar-invalid"})
-
-
-def test_sidecars_have_the_name_of_their_image() -> None:
-    assert sidecar_of(Path("a/b.png")) == Path("a/b.json")
-    assert sidecar_of(Path("a/1.2.840.5")) == Path("a/1.2.840.5.json")
-
-
 def test_tables_of_pixel_sizes(tmp_path: Path) -> None:
     table = tmp_path / "sizes.csv"
     table.write_text("filename,pixel size(mm),head circumference (mm)\na.png,.1,4\nx/b.png,.2,1\n")
@@ -122,9 +107,17 @@ def test_tables_of_pixel_sizes(tmp_path: Path) -> None:
     assert sizes.of(Path("/data/y/b.png")) is None
     table.write_text("filename,row_mm,column_mm\na.png,0.1,0.3\n")
     assert read_table(table) == {"a.png": Spacing(0.1, 0.3)}
-    for bad in ("name,size\na,1\n", "filename,pixel_size_mm\na,-1\n", "filename,row_mm\na,1\n"):
+    for bad, message in {
+        "name,size\na,1\n": "columns name, size",
+        "filename,row_mm\na,1\n": "columns filename, row_mm",
+        "filename,pixel_size_mm\na,-1\n": "line 2: .* positive number",
+        "filename,pixel_size_mm\na,0\n": "line 2: .* positive number",
+        "filename,pixel_size_mm\na,1_0\n": "line 2: .* positive number",
+        f"filename,pixel_size_mm\na,{'1' * 400}\n": "line 2: .* positive number",
+        "filename,pixel_size_mm\na,1,5\n": "line 2: more cells than columns",
+    }.items():
         table.write_text(bad)
-        with pytest.raises(PixelSizesInvalid, match="line 2"):
+        with pytest.raises(PixelSizesInvalid, match=message):
             read_table(table)
     table.write_text("filename,pixel_size_mm\na,1\na,2\n")
     with pytest.raises(PixelSizesInvalid, match="two sizes"):

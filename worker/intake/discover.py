@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
+import stat
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from hcmodel.spacing import Spacing
-from worker.errors import OutsideRoots, PathMissing, ScanRejected
-from worker.intake.pixel_sizes import PixelSizes, read_table, without_sidecars
+from worker.errors import HcBatchError, OutsideRoots, PathMissing, ScanRejected
+from worker.intake.pixel_sizes import PixelSizes, read_table
 from worker.reading import FramePolicy, Skip, classify, frame_indices, resolve_inside
+from worker.reading.sidecar import without_sidecars
 from worker.roots import Roots
 from worker.store.batches import NewScan, NewSkip
 
+logger = logging.getLogger(__name__)
+
 FIRST = FramePolicy("first")
+
+MAX_SOURCE_BYTES = 2000
+"""PostgreSQL's index over the names of a batch takes rows of up to 2,704 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +58,7 @@ class Request:
         """Check paths and options; raises an ``OperatorError`` before anything is inserted."""
         absolute = tuple(Path(os.path.abspath(path)) for path in paths)
         for path in absolute:
-            if not path.exists():
+            if not os.path.exists(path):  # Path's own raises for some names
                 raise PathMissing(str(path))
             roots.stored(path)
         table = {} if options.pixel_sizes is None else read_table(options.pixel_sizes)
@@ -73,7 +82,7 @@ class Request:
     @property
     def label(self) -> str:
         """For people: what was asked for."""
-        return ", ".join(map(str, self.paths))
+        return _as_text(", ".join(map(str, self.paths)))
 
     def discover(self) -> Iterator[NewScan | NewSkip]:
         """Yield all that lies below the paths, in order of names, a folder at a time."""
@@ -83,9 +92,22 @@ class Request:
             else:
                 # Named by a person, so it gets a row and is refused there where it is no image.
                 yield from self._scans(path)
+        if self.sizes.by_name:
+            names, used = len(self.sizes.by_name), len(self.sizes.used)
+            if used < names:
+                logger.warning("pixel sizes: %d of %d names are files here", used, names)
 
     def look_at(self, path: Path, version: str = "") -> Iterator[NewScan | NewSkip]:
-        """Yield the scans of one file of a folder, or why it has none."""
+        """Yield the scans of one file of a folder, or why it has none.
+
+        Whatever is odd about the file costs the file alone: this is where it enters.
+        """
+        try:
+            yield from self._looked_at(path, version)
+        except (HcBatchError, OSError, ValueError) as error:
+            yield _skip(path, "file-unreadable", f"a file that cannot be looked at: {_why(error)}")
+
+    def _looked_at(self, path: Path, version: str) -> Iterator[NewScan | NewSkip]:
         kind = None if self._leads_out(path) else classify(path)
         if isinstance(kind, Skip):
             yield _skip(path, kind.code, kind.reason)
@@ -120,20 +142,30 @@ class Request:
         return False
 
     def _scans(self, path: Path, version: str = "") -> Iterator[NewScan | NewSkip]:
-        name = self.roots.stored(path)
-        if self._leads_out(path):
-            yield NewScan(name, version=version)  # refused by name when it is its turn
-            return
-        try:
-            name.encode()
-            manual = self.sizes.of(path)
-        except UnicodeEncodeError:
-            yield _skip(path, "name-not-text", "a name that is not UTF-8; rename it")
-        except ScanRejected as error:
-            yield _skip(path, error.code, str(error))
+        source = self.roots.stored(path)
+        if not is_storable(source):
+            yield _unstorable(path)
+        elif self._leads_out(path):
+            yield NewScan(source, version=version)  # refused by name when it is its turn
         else:
+            manual = self.sizes.of(path)
             for frame in frame_indices(path, self.frames):
-                yield NewScan(name, frame, manual, version, self.any_plane)
+                yield NewScan(source, frame, manual, version, self.any_plane)
+
+
+def is_storable(source: str) -> bool:
+    """Whether a row can bear this name: one in UTF-8, and of a bounded length."""
+    try:
+        return len(source.encode()) <= MAX_SOURCE_BYTES
+    except UnicodeEncodeError:
+        return False
+
+
+def _unstorable(path: Path) -> NewSkip:
+    if len(os.fsencode(path)) > MAX_SOURCE_BYTES:
+        reason = f"a path of more than {MAX_SOURCE_BYTES} bytes; move it up or shorten its names"
+        return _skip(path, "name-too-long", reason)
+    return _skip(path, "name-not-text", "a name that is not UTF-8; rename it")
 
 
 def _listed(folder: Path) -> tuple[list[Path], list[Path], list[Path]]:
@@ -141,7 +173,7 @@ def _listed(folder: Path) -> tuple[list[Path], list[Path], list[Path]]:
     files, inner, linked = [], [], []
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         path = folder / entry.name
-        if entry.is_symlink() and path.is_dir():
+        if entry.is_symlink() and _is_folder(path):
             linked.append(path)
         elif entry.is_dir(follow_symlinks=False):
             inner.append(path)
@@ -150,5 +182,25 @@ def _listed(folder: Path) -> tuple[list[Path], list[Path], list[Path]]:
     return without_sidecars(files), inner, linked
 
 
+def _is_folder(path: Path) -> bool:
+    """Whether it leads to a folder; ``Path.is_dir`` raises for a link with a name too long."""
+    with suppress(OSError):
+        return stat.S_ISDIR(os.stat(path).st_mode)
+    return False
+
+
 def _skip(path: Path, code: str, reason: str) -> NewSkip:
-    return NewSkip(str(path).encode(errors="backslashreplace").decode(), code, reason)
+    """A skip under a name that a row can bear: the middle of a longer one becomes its digest."""
+    name = _as_text(str(path))
+    if not is_storable(name):
+        digest = hashlib.sha256(os.fsencode(path)).hexdigest()
+        name = f"{name[:200]}...{digest[:16]}...{name[-200:]}"
+    return NewSkip(name, code, reason)
+
+
+def _as_text(name: str) -> str:
+    return name.encode(errors="backslashreplace").decode()
+
+
+def _why(error: Exception) -> str:
+    return error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__

@@ -172,6 +172,8 @@ class Instrument:
         scan = pending.scan
         if scan is None:
             return pending
+        # A sidecar may have said more than the request.
+        pending.request = request = replace(request, manual=scan.manual)
         if is_known is not None and is_known(request, scan.sha256):
             pending.result = replace(about(scan, self.model), status=Status.DUPLICATE)
             return pending

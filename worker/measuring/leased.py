@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -140,14 +140,14 @@ class _Hold:
 
         def is_known(request: ScanRequest, sha256: str) -> bool:
             claimed = held[request.scan_id]
-            key = (sha256, claimed.frame, claimed.manual, claimed.any_plane, instrument.model)
+            key = (sha256, claimed.frame, request.manual, claimed.any_plane, instrument.model)
             original = until_available(lambda: find_measured(self.database, *key), self.lease_s)
             return original is not None
 
         finished = 0
         for request, result in instrument.measure(requests(), is_known):
             self.moved_s = time.monotonic()
-            claimed = held.pop(request.scan_id)
+            claimed = replace(held.pop(request.scan_id), manual=request.manual)
             with log.about(batch=claimed.batch_id, scan=claimed.scan_id):
                 status = self._finish(claimed, result)
             if status is not None:

@@ -14,6 +14,7 @@ from hcmodel.spacing import Spacing
 from worker.errors import NotAnImage
 from worker.reading.formats import FileFormat, Skip, classify, format_of
 from worker.reading.frames import FramePolicy, frame_indices
+from worker.reading.sidecar import read_sidecar
 from worker.reading.source import open_source, resolve_inside
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ def read(
 ) -> Scan:
     """Read one frame of one file: grey pixels, and the regions where a head may lie.
 
-    ``manual`` is a person's pixel size and overrides the file's. Raises a ``ScanRejected`` by
+    ``manual`` is a person's pixel size and overrides the file's; one in a sidecar overrides both.
+    Raises a ``ScanRejected`` by
     name, and before it decodes pixels wherever the header already tells.
     """
     # It imports pydicom, which takes longer than `hc-batch submit` may take to answer.
@@ -44,5 +46,6 @@ def read(
     with silence(), open_source(path, roots) as source:
         file_format = format_of(source.file)
         if isinstance(file_format, FileFormat):
+            manual = read_sidecar(path, roots) or manual
             return file_format.reader().read_scan(source, file_format, frame, manual)
         raise NotAnImage(f"it looks like {file_format.reason}")

@@ -10,6 +10,7 @@ from hcmodel.geometry import Spacing
 from worker.errors import NotAnImage, ScanRejected, SpacingUnknown
 from worker.reading.formats import FileFormat, format_of
 from worker.reading.library_errors import silence
+from worker.reading.sidecar import read_sidecar
 from worker.reading.source import Source, open_source
 from worker.reading.spacing import conflict
 from worker.scan import SPACING_MANUAL, SPACING_PIXEL_SPACING, SPACING_US_REGION, Region
@@ -34,6 +35,7 @@ def inspect(
     read: Row = {}
     try:
         with silence(), open_source(path, roots) as source:
+            manual = read_sidecar(path, roots) or manual
             regions = _read_header(source, frame, manual, read)
     except ScanRejected as refusal:
         return [{**read, "code": refusal.code, "message": str(refusal)}]

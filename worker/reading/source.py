@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -92,6 +93,8 @@ def _naming_refusals() -> Iterator[None]:
     except (FileNotFoundError, ValueError):  # no file's name holds a zero byte
         raise FileMissing from None
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:  # no file can have it
+            raise FileMissing(os.strerror(error.errno)) from None
         raise FileUnreadable(os.strerror(error.errno) if error.errno else "") from None
 
 

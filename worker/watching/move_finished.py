@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from worker import failpoint
-from worker.intake.pixel_sizes import sidecar_of
+from worker.intake.discover import is_storable
+from worker.reading.sidecar import sidecar_of
 from worker.roots import Roots
 from worker.store.finished_files import endings
 from worker.store.session import Database
@@ -27,7 +28,9 @@ def move_ended(
 
     Raises ``ServiceUnavailable``; a file that cannot be moved is logged.
     """
-    ended = endings(database, batch, [roots.stored(path) for path, _ in files])
+    ended = endings(
+        database, batch, list(filter(is_storable, (roots.stored(path) for path, _ in files)))
+    )
     for path, signature in files:
         key = (roots.stored(path), signature.version)
         if key in ended and signature_of(path) == signature:

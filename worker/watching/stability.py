@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-from worker.intake.pixel_sizes import without_sidecars
+from worker.reading.sidecar import without_sidecars
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from worker.errors import BrokerUnreachable, ServiceUnavailable
-from worker.intake.discover import Options, Request
+from worker.intake.discover import Options, Request, is_storable
 from worker.intake.submit import Intake, OnIntake, take_part
 from worker.queue.publisher import Publisher
 from worker.settings import Settings
@@ -102,7 +102,7 @@ class Inbox:
     def _take(self, files: list[Ready]) -> Intake:
         """Put the new ones among the files into the ledger, then tell the workers."""
         sources = [self._roots.stored(path) for path, _ in files]
-        known = known_versions(self._database, self._batch, sources)
+        known = known_versions(self._database, self._batch, list(filter(is_storable, sources)))
         seen = [
             scan_or_skip
             for source, (path, signature) in zip(sources, files, strict=True)

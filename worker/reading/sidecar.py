@@ -1,0 +1,99 @@
+"""A person's pixel size: how it is written, and the JSON file beside an image that holds one.
+
+A sidecar is opened where its image is read, and passes the same gate: whatever it is or holds
+costs that image alone, and one that comes later, or is mended, counts when the image is next read.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hcmodel.spacing import Spacing
+from worker.errors import FileMissing, ScanRejected, SidecarInvalid
+from worker.reading.formats import claimed_format
+from worker.reading.source import open_source
+
+_MAX_BYTES = 65_536
+"""Two numbers take some thirty."""
+_NUMBER = re.compile(r"[0-9]+([.,][0-9]*)?([eE][-+]?[0-9]{1,3})?|[.,][0-9]+")
+_TOGETHER, _ROW, _COLUMN = "pixel_size_mm", "row_mm", "column_mm"
+_LETTERS_OF_KEYS = ("pixelsizemm", "pixelsize", "pixelspacing", "rowmm", "columnmm")
+_NEARLY = 0.8
+"""Likeness of two keys: ``row_nm`` and ``pixelSize (mm)`` are near, ``rows`` and ``size`` not."""
+
+
+def parse_pixel_size(row: object, column: object) -> Spacing:
+    """A pixel size from two numbers of mm or their texts, also with a decimal comma.
+
+    Wherever a person gives a size it comes through here. Raises ``ValueError``, which quotes
+    nothing.
+    """
+    return Spacing(_millimetres(row), _millimetres(column))
+
+
+def sidecar_of(path: Path) -> Path:
+    """``IMAGE.json`` for ``IMAGE.png``; the dots in a DICOM file's number are no suffix."""
+    if claimed_format(path) is not None:
+        return path.with_suffix(".json")
+    return path.with_name(f"{path.name}.json")
+
+
+def without_sidecars(files: Sequence[Path]) -> list[Path]:
+    """The files less those that only tell the pixel size of one of them."""
+    sidecars = {sidecar_of(path) for path in files if path.suffix != ".json"}
+    return [path for path in files if path not in sidecars]
+
+
+def read_sidecar(path: Path, roots: Sequence[Path]) -> Spacing | None:
+    """The pixel size in the JSON file beside the image at ``path``, where there is one.
+
+    ``None`` also for JSON about other things. Raises ``SidecarInvalid``, which quotes nothing.
+    """
+    try:
+        with open_source(sidecar_of(path), roots) as source:
+            if source.size_bytes > _MAX_BYTES:
+                raise SidecarInvalid(f"it has more than {_MAX_BYTES} bytes")
+            content = json.loads(source.file.read())
+    except FileMissing:
+        return None
+    except SidecarInvalid:
+        raise
+    except ScanRejected as refusal:
+        raise SidecarInvalid(refusal.cause) from None
+    except (ValueError, RecursionError):
+        raise SidecarInvalid("it is no JSON") from None
+    return _size_in(content) if isinstance(content, dict) else None
+
+
+def _size_in(content: dict[str, Any]) -> Spacing | None:
+    together = content.get(_TOGETHER)
+    row, column = content.get(_ROW, together), content.get(_COLUMN, together)
+    if row is None and column is None:
+        if any(map(_is_nearly_ours, content)):
+            raise SidecarInvalid("a key is nearly pixel_size_mm, row_mm or column_mm")
+        return None  # somebody else's JSON
+    try:
+        return parse_pixel_size(row, column)
+    except ValueError as error:
+        raise SidecarInvalid(str(error)) from None
+
+
+def _is_nearly_ours(key: str) -> bool:
+    letters = re.sub("[^a-z]", "", key[:40].lower())
+    return bool(difflib.get_close_matches(letters, _LETTERS_OF_KEYS, cutoff=_NEARLY))
+
+
+def _millimetres(value: object) -> float:
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        value = float(value.strip().replace(",", "."))
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("a pixel's size is a positive number of mm")
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError("a pixel's size is a positive number of mm") from None
