@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -122,6 +123,101 @@ def test_tables_of_pixel_sizes(tmp_path: Path) -> None:
     table.write_text("filename,pixel_size_mm\na,1\na,2\n")
     with pytest.raises(PixelSizesInvalid, match="two sizes"):
         read_table(table)
+
+
+HEADERS = (
+    "filename{d}pixel size(mm)",
+    "Filename{d}Pixel size (mm){d}remark",
+    "remark{d}filename{d}pixel_size_mm",
+    "filename{d}row_mm{d}column_mm",
+)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_tables_as_spreadsheets_write_them(tmp_path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    delimiter, header = rng.choice(",;\t"), rng.choice(HEADERS)
+    comma = delimiter != "," and rng.random() < 0.7
+    columns = header.format(d=delimiter).split(delimiter)
+    sizes, lines = {}, [delimiter.join(columns)]
+    for number in range(rng.randrange(1, 6)):
+        row_mm = round(rng.uniform(0.03, 0.6), rng.randrange(2, 13))
+        column_mm = row_mm if "row_mm" not in columns else round(rng.uniform(0.03, 0.6), 6)
+        name = f"exam {seed}/ä{number}.png"
+        sizes[name] = Spacing(row_mm, column_mm)
+        cells = {"filename": name, "remark": "x", "column_mm": str(column_mm)}
+        texts = [cells.get(column.lower(), str(row_mm)) for column in columns]
+        if comma:
+            texts = [text.replace(".", ",", "png" not in text) for text in texts]
+        lines.append(delimiter.join(texts))
+    if rng.random() < 0.3:
+        lines.append(delimiter * (len(columns) - 1))
+    text = rng.choice(("\n", "\r\n")).join([*lines, ""])
+    encoding = rng.choice(("utf-8", "utf-8-sig", "utf-16", "latin-1"))
+    (tmp_path / "sizes.csv").write_bytes(text.encode(encoding))
+    assert read_table(tmp_path / "sizes.csv") == sizes
+
+
+def test_names_of_a_table_that_are_no_files_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    table, folder = tmp_path / "sizes.csv", tmp_path / "scans"
+    folder.mkdir()
+    (folder / "o\u0308.png").write_bytes(b"\x89PNG\r\n\x1a\n")  # as macOS writes an o with dots
+    lines = [f"{number}.png,0.1" for number in range(12)]
+    table.write_text("\n".join(["filename,pixel_size_mm", *lines, ""]))
+    options = Options(pixel_sizes=table)
+    assert [scan.manual for scan in found(folder, options) if isinstance(scan, NewScan)] == [None]
+    assert "0 of 12 names are files here" in caplog.text
+    caplog.clear()
+    table.write_text(f"filename,pixel_size_mm\n{folder}/\u00f6.png,0.1\n")
+    (scan,) = found(folder, options)
+    assert isinstance(scan, NewScan)
+    assert scan.manual == Spacing(0.1, 0.1)
+    assert caplog.text == ""
+
+
+def plant_oddities(folder: Path) -> None:
+    """What has ended or hung a whole intake, beside sound files."""
+    for name in ("good.png", "sub/good2.png"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"\x89PNG\r\n\x1a\n")
+    with open(os.fsencode(folder) + b"/\xff.png", "wb") as file:
+        file.write(b"\x89PNG\r\n\x1a\n")
+    (folder / "far.png").symlink_to("x" * 300 + "/" + "y" * 3000)
+    (folder / "far").symlink_to("x" * 3000)
+    (folder / "loop.png").symlink_to("loop.png")
+    (folder / "good.json").write_text("[" * 60_000)
+    os.mkfifo(folder / "sub/good2.json")
+    (folder / "._good.png").write_bytes(b"\0\x05\x16\x07" + b"\0" * 60)
+    deep = os.open(folder, os.O_RDONLY)
+    for letter in "abcdefghijklm":  # together longer than a row's name may be
+        os.mkdir(letter * 230, dir_fd=deep)
+        inner = os.open(letter * 230, os.O_RDONLY, dir_fd=deep)
+        os.close(deep)
+        deep = inner
+    os.close(os.open("deep.png", os.O_CREAT | os.O_WRONLY, dir_fd=deep))
+    os.close(deep)
+
+
+def test_what_one_odd_file_does_costs_that_file(
+    settings: Settings, database: Database, tmp_path: Path
+) -> None:
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    plant_oddities(folder)
+    submission = submit(settings, [folder])
+    rows = sorted(Path(row.source).name for row in select_rows(database))
+    assert rows == ["far.png", "good.png", "good2.png", "loop.png"]
+    skips = skipped_files(database, submission.batch)
+    assert sorted(skip.code for skip in skips) == [
+        "apple-double",
+        "file-missing",
+        "name-not-text",
+        "name-too-long",
+    ]
+    assert all(len(skip.source.encode()) <= 2000 for skip in skips)
+    assert submit(settings, [folder]).new == 0
 
 
 def test_without_a_worker_the_rows_wait_in_the_ledger(

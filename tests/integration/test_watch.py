@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -99,3 +100,20 @@ def test_a_file_rests_only_after_two_looks_and_the_settle_time(inbox: Path) -> N
         assert patient.settled() == []
     time.sleep(0.45)
     assert len(patient.settled()) == 1
+
+
+def test_an_odd_name_stops_neither_the_others_nor_the_next_look(
+    settings: Settings, database: Database, inbox: Path
+) -> None:
+    with open(os.fsencode(inbox) + b"/\xff.png", "wb") as file:
+        file.write(PNG)
+    (inbox / "far.png").symlink_to("x" * 3000)
+    (inbox / "a.png").write_bytes(PNG)
+    os.mkfifo(inbox / "a.json")
+    for late in ("b.png", "c.png"):  # and after a restart
+        with watching(settings, inbox, how=replace(QUICK, move=True)):
+            (inbox / late).write_bytes(PNG)
+            until(lambda name=late: name in sources(database))
+    assert sources(database) == ["a.png", "b.png", "c.png"]
+    (batch,) = latest_batches(database)
+    assert [skip.code for skip in skipped_files(database, batch.batch)] == ["name-not-text"]

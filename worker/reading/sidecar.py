@@ -24,7 +24,7 @@ _NUMBER = re.compile(r"[0-9]+([.,][0-9]*)?([eE][-+]?[0-9]{1,3})?|[.,][0-9]+")
 _TOGETHER, _ROW, _COLUMN = "pixel_size_mm", "row_mm", "column_mm"
 _LETTERS_OF_KEYS = ("pixelsizemm", "pixelsize", "pixelspacing", "rowmm", "columnmm")
 _NEARLY = 0.8
-"""Likeness of two keys: ``row_nm`` and ``pixelSize (mm)`` are near, ``rows`` and ``size`` not."""
+"""Likeness of two keys, 0 to 1: ``pixelSize`` and ``rows_mm`` are near, ``columns`` is not."""
 
 
 def parse_pixel_size(row: object, column: object) -> Spacing:
@@ -85,7 +85,9 @@ def _size_in(content: dict[str, Any]) -> Spacing | None:
 
 def _is_nearly_ours(key: str) -> bool:
     letters = re.sub("[^a-z]", "", key[:40].lower())
-    return bool(difflib.get_close_matches(letters, _LETTERS_OF_KEYS, cutoff=_NEARLY))
+    is_about_pixels = "pixel" in letters or "mm" in letters
+    likeness = difflib.get_close_matches(letters, _LETTERS_OF_KEYS, cutoff=_NEARLY)
+    return is_about_pixels and bool(likeness)
 
 
 def _millimetres(value: object) -> float:
