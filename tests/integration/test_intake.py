@@ -148,7 +148,7 @@ def test_tables_as_spreadsheets_write_them(tmp_path: Path, seed: int) -> None:
         cells = {"filename": name, "remark": "x", "column_mm": str(column_mm)}
         texts = [cells.get(column.lower(), str(row_mm)) for column in columns]
         if comma:
-            texts = [text.replace(".", ",", "png" not in text) for text in texts]
+            texts = [text if text == name else text.replace(".", ",") for text in texts]
         lines.append(delimiter.join(texts))
     if rng.random() < 0.3:
         lines.append(delimiter * (len(columns) - 1))

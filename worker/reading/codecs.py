@@ -44,12 +44,13 @@ _END_OF_IMAGE = b"\xff\xd9"
 class Codec:
     """A decoder by name; ``decode`` is ``None`` where the frame lies open in the file.
 
-    ``module`` is what an extra has to bring.
+    ``module`` is what an extra has to bring. ``has_whole_fragments``: no frame lies in several.
     """
 
     name: str
     decode: Callable[[bytes, PixelLayout, str], Decoded] | None = None
     module: str | None = None
+    has_whole_fragments: bool = False
 
 
 def codec_for(transfer_syntax: str) -> Codec:
@@ -193,7 +194,7 @@ _CODECS = {
     _JPEG_LS_NEAR: Codec("pyjpegls", _jpeg_ls),
     _JPEG_2000_LOSSLESS: Codec("pillow", _jpeg_2000),
     _JPEG_2000: Codec("pillow", _jpeg_2000),
-    _RLE: Codec("pylibjpeg-rle", _run_lengths),
+    _RLE: Codec("pylibjpeg-rle", _run_lengths, has_whole_fragments=True),
 }
 
 _JPEG_XL = "JPEG XL"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import zlib
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
@@ -38,6 +39,7 @@ from worker.scan import Region, Scan
 # JPEG and JPEG-LS; JPEG 2000, bare and in its own file format.
 _BEGIN_OF_IMAGE = (b"\xff\xd8", b"\xff\x4f")
 _ITEM_HEADER_BYTES = 8
+_SEQUENCE_END = b"\xfe\xff\xdd\xe0"
 
 _TAGS: list[BaseTag | int] = [
     Tag(keyword)
@@ -105,7 +107,7 @@ def open_image(source: Source) -> DicomImage:
     if codec.decode is None:
         layout = pixel_module.stored_layout(layout, file, pixels)
     else:
-        _check_fragments(file, pixels, layout.frames)
+        _check_fragments(file, pixels, codec, layout.frames)
     return DicomImage(header, file, pixels, meta.transfer_syntax, sop_class, layout, codec)
 
 
@@ -227,23 +229,28 @@ def _subsampled(raw: bytes, layout: PixelLayout) -> Decoded:
     return Decoded(luma.reshape(layout.rows, layout.columns), bits=8, is_luma=True)
 
 
-def _check_fragments(file: BinaryIO, pixels: dicom_structure.Element, frames: int) -> None:
-    """Refuse compressed pixel data that is none, is empty, or holds more images than the tags."""
+def _check_fragments(
+    file: BinaryIO, pixels: dicom_structure.Element, codec: Codec, frames: int
+) -> None:
+    """Refuse compressed pixel data that is none, is empty, or holds more than the tags' one image.
+
+    Without NumberOfFrames all of it is taken for one frame, of which decoders read the first image.
+    """
     if pixels.length is not None:
         raise FileDamaged("its pixel data is not compressed, against its transfer syntax")
     with refusing_damage("its pixel data"):
         file.seek(pixels.offset)
         parse_basic_offsets(file)
-        start = file.tell()
-        _, offsets = parse_fragments(file)
-    if not offsets:
-        raise NoPixelData("its pixel data is empty")
+        if file.read(4) == _SEQUENCE_END:
+            raise NoPixelData("its pixel data is empty")
+        file.seek(-4, os.SEEK_CUR)
+        offsets = parse_fragments(file)[1] if frames == 1 else []
     images = 0
     for offset in offsets:
-        file.seek(start + offset + _ITEM_HEADER_BYTES)
-        images += file.read(2) in _BEGIN_OF_IMAGE
-    if images > frames:
-        raise SizeConflict(f"{images} images in its pixel data, of which the tags explain {frames}")
+        file.seek(offset + _ITEM_HEADER_BYTES)
+        images += codec.has_whole_fragments or file.read(2) in _BEGIN_OF_IMAGE
+    if images > 1:
+        raise SizeConflict(f"{images} images in its pixel data, of which the tags explain 1")
 
 
 def _encapsulated(image: DicomImage, frame: int) -> bytes:
