@@ -40,6 +40,8 @@ TAGS = (
 _SMOOTHER = 0.7
 """Of a hundred real images with a wrong tag the right reading was at most 0.53 as rough as the
 other; with a right tag the wrong one was at least 1.9 times as rough."""
+_ENOUGH_PX = 32
+"""A side from which on an image has structure to go by."""
 _USUAL_BITS = (8, 10, 12)
 """Depths of scanners."""
 
@@ -215,6 +217,8 @@ def read_by_evidence(layout: PixelLayout, raw: bytes) -> Words:
     """
     says_planes = layout.planar_configuration == 1
     told = layout.shaped(raw, layout.bits_allocated, by_plane=says_planes)
+    if min(layout.rows, layout.columns) < _ENOUGH_PX:
+        return told
     other = layout.shaped(raw, layout.bits_allocated, by_plane=not says_planes)
     return other if _roughness(other) < _SMOOTHER * _roughness(told) else told
 
