@@ -33,7 +33,7 @@ class Window:
     function: str
 
     def apply(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Values as a share of the window: 0 to 1 within it. Any shape, which is kept."""
+        """Values of any shape as shares of the window, in that shape: 0 to 1 within it."""
         if self.function == "SIGMOID":
             # e^50 does not overflow, and is far beyond any grey level.
             return 1 / (1 + np.exp(np.clip(-4 * (values - self.center) / self.width, -50, 50)))

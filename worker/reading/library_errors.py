@@ -35,6 +35,8 @@ _DAMAGE = (
 def refusing_damage(part: str) -> Iterator[None]:
     """Turn a library's complaint into a refusal that names ``part`` of the file.
 
+    Raises ``FileDamaged``, or ``FileUnreadable`` where the system complained.
+
     The complaint itself is dropped with its chain: it may quote the file, and with it a patient.
     """
     try:

@@ -33,7 +33,7 @@ class Palette:
     first: int
 
     def apply(self, indices: NDArray[np.generic]) -> NDArray[np.uint8]:
-        """Look every index up; ``indices`` of any shape, which is kept."""
+        """Look up indices of any shape; grey levels in that shape."""
         entries = np.clip(indices.astype(np.int32) - self.first, 0, len(self.levels) - 1)
         return self.levels[entries]
 
