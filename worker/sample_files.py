@@ -112,7 +112,7 @@ def _write_refusals(folder: Path) -> list[Sample]:
 
 
 def _head(phantom: _Phantom, rng: np.random.Generator) -> Ellipse:
-    """An ellipse of the wanted HC near the middle, from millimetres to pixels."""
+    """Return an ellipse of the wanted HC near the middle, from millimetres to pixels."""
     assert phantom.hc_mm is not None
     semi_axis_a_mm = phantom.hc_mm / perimeter(1, AXIS_RATIO)
     upright_mm = Ellipse(0, 0, semi_axis_a_mm, AXIS_RATIO * semi_axis_a_mm, phantom.angle_rad)
@@ -122,7 +122,7 @@ def _head(phantom: _Phantom, rng: np.random.Generator) -> Ellipse:
 
 
 def _with_interface(pixels: GreyImage) -> tuple[GreyImage, tuple[int, int]]:
-    """The image inside a scanner's screen with text and a grey bar; its left top corner in px."""
+    """Return the image inside a scanner's screen with text, and its left top corner in px."""
     top, left = 90, 140
     screen = np.zeros((768, 1024), np.uint8)
     screen[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels

@@ -190,7 +190,7 @@ def _is_folder(path: Path) -> bool:
 
 
 def _skip(path: Path, code: str, reason: str) -> NewSkip:
-    """A skip under a name that a row can bear: the middle of a longer one becomes its digest."""
+    """Return a skip under a name that a row can bear: a longer one has its digest inside."""
     name = _as_text(str(path))
     if not is_storable(name):
         digest = hashlib.sha256(os.fsencode(path)).hexdigest()

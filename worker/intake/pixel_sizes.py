@@ -34,7 +34,7 @@ class PixelSizes:
     used: set[str] = field(default_factory=set, compare=False)
 
     def of(self, path: Path) -> Spacing | None:
-        """The size of the file's pixels, where somebody gave one."""
+        """Return the size of the file's pixels, where somebody gave one."""
         return self._from_table(path) or self.for_all
 
     def _from_table(self, path: Path) -> Spacing | None:

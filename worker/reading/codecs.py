@@ -54,7 +54,7 @@ class Codec:
 
 
 def codec_for(transfer_syntax: str) -> Codec:
-    """The one decoder for this transfer syntax.
+    """Return the one decoder for this transfer syntax.
 
     Raises ``UnsupportedTransferSyntax``, or ``DecoderMissing`` where an extra is not installed.
     """

@@ -102,7 +102,7 @@ def jpeg2000(data: bytes) -> Stream:
 
 
 def rle_segments(data: bytes) -> int:
-    """The number of segments that an RLE frame's header announces; raises ``FileDamaged``."""
+    """Return how many segments an RLE frame's header announces; raise ``FileDamaged``."""
     if len(data) < 64:
         raise FileDamaged("an RLE header is cut short")
     return int(struct.unpack_from("<L", data)[0])

@@ -270,7 +270,7 @@ def _encapsulated(image: DicomImage, frame: int) -> bytes:
 
 
 def _grey(image: DicomImage, decoded: Decoded) -> tuple[GreyImage, tuple[Flag, ...]]:
-    """The frame as ``(rows, columns)``, black is 0, and what was wrong with it."""
+    """Return the frame as ``(rows, columns)``, black is 0, and what was wrong with it."""
     words, bits = decoded.words, decoded.bits
     if decoded.is_luma:
         return _to_bytes(words, bits), ()
@@ -316,7 +316,7 @@ def _displayed(words: Words, bits: int, display: grey.Display, *, is_signed: boo
 
 
 def _to_bytes(words: Words, bits: int) -> GreyImage:
-    """The upper 8 of ``bits``, in the shape of ``words``; of fewer where no value needs them."""
+    """Return the upper 8 of the bits that the values need, in the shape of ``words``."""
     bits, _ = pixel_module.held_bits(words, bits, is_signed=False)
     if bits >= 8:
         return (words >> (bits - 8)).astype(np.uint8)

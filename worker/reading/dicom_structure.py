@@ -126,7 +126,7 @@ def is_implicit(file: BinaryIO, start: int, transfer_syntax: str) -> bool:
 
 
 def value_text(file: BinaryIO, element: Element) -> str:
-    """A short value as text; raises ``FileDamaged`` for a long one."""
+    """Return a short value as text; raises ``FileDamaged`` for a long one."""
     if element.length is None or element.length > _MAX_VALUE_BYTES:
         raise FileDamaged(f"the value of {_name(element.tag)} is too long")
     position = file.tell()
@@ -225,7 +225,7 @@ def _begins_with_elements(head: bytes, *, implicit: bool, order: str) -> bool:
 
 
 def _shown_syntax(file: BinaryIO, start: int) -> str:
-    """The uncompressed transfer syntax in which the dataset's first element is written."""
+    """Return the uncompressed transfer syntax in which the dataset's first element is written."""
     file.seek(start)
     first_byte = file.read(1)
     if first_byte == b"\0":  # of group 8, the high one

@@ -53,7 +53,7 @@ class FileFormat(Enum):
     def __new__(
         cls, name: str, suffixes: tuple[str, ...], begins: Callable[[bytes], bool], module: str
     ) -> FileFormat:
-        """A member whose value is its name, so that ``FileFormat("png")`` finds it."""
+        """Return a member whose value is its name, so that ``FileFormat("png")`` finds it."""
         member = object.__new__(cls)
         member._value_ = name
         member.suffixes = suffixes
@@ -66,7 +66,7 @@ class FileFormat(Enum):
         return self._begins(head)
 
     def reader(self) -> Reader:
-        """The module that reads files of this format.
+        """Return the module that reads files of this format.
 
         Imported when it is needed: pydicom takes longer to import than ``hc-batch submit`` may
         take to answer.
@@ -90,7 +90,7 @@ class Reader(Protocol):
         manual: Spacing | None,
         read: dict[str, Any],
     ) -> tuple[Region, ...]:
-        """The regions where a head may lie, by the header alone.
+        """Return the regions where a head may lie, by the header alone.
 
         What is known on the way goes into ``read``, also where a ``ScanRejected`` is raised.
         """
@@ -139,7 +139,7 @@ _DICOM_OBJECTS = (
 
 
 def classify(path: Path) -> FileFormat | Skip:
-    """The format of a file in a folder, or why it is skipped: by its first bytes and file meta.
+    """Return the format of a file in a folder, or why it is skipped, by its first bytes.
 
     A name that claims an image counts where the content does not tell: such a file gets a row and
     is refused there by name. Not so what macOS keeps beside each file on foreign drives, under the
@@ -166,13 +166,13 @@ def classify(path: Path) -> FileFormat | Skip:
 
 
 def claimed_format(path: Path) -> FileFormat | None:
-    """The format that the file's name claims; ``None`` where it claims none."""
+    """Return the format that the file's name claims; ``None`` where it claims none."""
     suffix = path.suffix.lower()
     return next((member for member in FileFormat if suffix in member.suffixes), None)
 
 
 def format_of(file: BinaryIO) -> FileFormat | Skip:
-    """The format of an open file by its content alone, or what else it looks like."""
+    """Return the format of an open file by its content alone, or what else it looks like."""
     file.seek(0)
     head = file.read(HEAD_BYTES)
     file.seek(0)

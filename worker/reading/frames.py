@@ -41,7 +41,7 @@ class FramePolicy:
         return cls("every", int(every[1]))
 
     def indices(self, frames: int) -> list[int]:
-        """Indices from 0 of the frames to measure, of a file that has ``frames``."""
+        """Return the indices from 0 of the frames to measure, of a file that has ``frames``."""
         if self.name == "first":
             return [0]
         if self.name == "middle":
@@ -50,7 +50,7 @@ class FramePolicy:
 
 
 def frame_indices(path: Path, policy: FramePolicy) -> list[int]:
-    """Indices of the frames to measure.
+    """Return the indices of the frames to measure.
 
     Never raises for a file: a broken one gets frame 0, so that it has a row and is refused by
     name when it is read.

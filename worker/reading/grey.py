@@ -54,7 +54,7 @@ class Display:
     inverted: bool
 
     def levels(self, lowest: int, highest: int) -> GreyImage:
-        """A table of grey levels: one for each stored value from ``lowest`` to ``highest``."""
+        """Return a table of grey levels, one for each value from ``lowest`` to ``highest``."""
         stored = np.arange(lowest, highest + 1, dtype=np.float64)
         values = stored * self.slope + self.intercept
         if self.window is not None:

@@ -45,7 +45,7 @@ def inspect(
 def _read_header(
     source: Source, frame: int, manual: Spacing | None, read: Row
 ) -> tuple[Region, ...]:
-    """The candidates; what is known on the way goes into ``read``, also where a rule refuses."""
+    """Return the candidates; what is known goes into ``read``, also where a rule refuses."""
     file_format = format_of(source.file)
     if not isinstance(file_format, FileFormat):
         raise NotAnImage(f"it looks like {file_format.reason}")

@@ -182,7 +182,7 @@ def read_layout(header: Dataset) -> PixelLayout:
 
 
 def stored_layout(layout: PixelLayout, file: BinaryIO, pixels: Element) -> PixelLayout:
-    """The layout of uncompressed pixel data, whose length must be what the tags explain.
+    """Return the layout of uncompressed pixel data, whose length must be what the tags explain.
 
     YBR_FULL_422 with three bytes a pixel is known from the field and read as such. Allowed are the
     byte that makes the length even, and up to a row of zeros, which some writers add. Raises
@@ -210,7 +210,7 @@ def stored_layout(layout: PixelLayout, file: BinaryIO, pixels: Element) -> Pixel
 
 
 def read_by_evidence(layout: PixelLayout, raw: bytes) -> Words:
-    """A frame in colour ``(rows, columns, 3)``, by pixel or by plane as the pixels show.
+    """Return a frame in colour ``(rows, columns, 3)``, by pixel or by plane as the pixels show.
 
     Some writers put the wrong PlanarConfiguration. Read the wrong way, the frame falls into tiles,
     and rows that are neighbours there are none in the image.

@@ -65,14 +65,14 @@ def describe(
     manual: Spacing | None,
     read: dict[str, Any],
 ) -> tuple[Region, ...]:
-    """The one region of a page, by its header; rows, columns and the like go into ``read``."""
+    """Return the one region of a page, by its header; rows and the like go into ``read``."""
     page, frames = _open_page(source, _RASTERS[file_format], frame)
     read.update(rows=page.rows, columns=page.columns, frames=frames, decoder=DECODER)
     return (_page_region((page.rows, page.columns), manual),)
 
 
 def _open_page(source: Source, raster: _Raster, frame: int) -> tuple[tiff.Page, int]:
-    """The page, by its header alone, and how many there are."""
+    """Return the page, by its header alone, and how many there are."""
     pages = raster.pages(source)
     if not 0 <= frame < len(pages):
         raise NoSuchFrame(f"page {frame} of {len(pages)}")
@@ -83,7 +83,7 @@ def _open_page(source: Source, raster: _Raster, frame: int) -> tuple[tiff.Page, 
 
 
 def _page_region(shape: tuple[int, int], manual: Spacing | None) -> Region:
-    """The whole page; its scale is a person's or none."""
+    """Return the whole page; its scale is a person's or none."""
     return whole_raster(shape, manual, SPACING_MANUAL if manual else None)
 
 

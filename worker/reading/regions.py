@@ -43,7 +43,7 @@ class SpatialItem:
         )
 
     def box(self, shape: tuple[int, int]) -> Box:
-        """The item's box in a raster of ``shape`` (rows, columns).
+        """Return the item's box in a raster of ``shape`` (rows, columns).
 
         Raises ``RegionOutsideImage`` where it leaves the raster (rule 3): then it was calibrated on
         another image.
@@ -63,7 +63,7 @@ class SpatialItem:
 
 
 def spatial_items(header: Dataset) -> list[SpatialItem]:
-    """The items that show anatomy in centimetres (rule 2); raises ``FileDamaged``."""
+    """Return the items that show anatomy in centimetres (rule 2); raises ``FileDamaged``."""
     items = enumerate(tags.items(header, "SequenceOfUltrasoundRegions"))
     spatial = (_spatial_item(index, item) for index, item in items)
     return [item for item in spatial if item is not None]

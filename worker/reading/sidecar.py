@@ -28,7 +28,7 @@ _NEARLY = 0.8
 
 
 def parse_pixel_size(row: object, column: object) -> Spacing:
-    """A pixel size from two numbers of mm or their texts, also with a decimal comma.
+    """Return a pixel size from two numbers of mm or their texts, also with a decimal comma.
 
     Wherever a person gives a size it comes through here. Raises ``ValueError``, which quotes
     nothing.
@@ -44,13 +44,13 @@ def sidecar_of(path: Path) -> Path:
 
 
 def without_sidecars(files: Sequence[Path]) -> list[Path]:
-    """The files less those that only tell the pixel size of one of them."""
+    """Return the files less those that only tell the pixel size of one of them."""
     sidecars = {sidecar_of(path) for path in files if path.suffix != ".json"}
     return [path for path in files if path not in sidecars]
 
 
 def read_sidecar(path: Path, roots: Sequence[Path]) -> Spacing | None:
-    """The pixel size in the JSON file beside the image at ``path``, where there is one.
+    """Return the pixel size in the JSON file beside the image at ``path``, where there is one.
 
     ``None`` also for JSON about other things. Raises ``SidecarInvalid``, which quotes nothing.
     """

@@ -34,7 +34,7 @@ class Source:
     size_bytes: int
 
     def sha256(self) -> str:
-        """The digest of the whole file; the frames of a cine loop share one pass over it."""
+        """Return the digest of the whole file; the frames of a cine loop share one pass over it."""
         status = os.fstat(self.file.fileno())
         identity = (
             status.st_dev,

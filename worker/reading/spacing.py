@@ -109,7 +109,7 @@ def region_of_head(
 
 
 def conflict(region: Region) -> SpacingConflict:
-    """The refusal of a region that PixelSpacing contradicts, with both scales."""
+    """Return the refusal of a region that PixelSpacing contradicts, with both scales."""
     assert region.spacing is not None
     assert region.contradicted_by is not None
     return SpacingConflict(
@@ -127,7 +127,7 @@ def whole_raster(
     source: str | None = None,
     aspect: float | None = None,
 ) -> Region:
-    """The whole image of ``shape`` (rows, columns) as one region."""
+    """Return the whole image of ``shape`` (rows, columns) as one region."""
     box = Box(0, 0, shape[1], shape[0])
     return Region(box, spacing, source, flags=_doubts(box, spacing, aspect))
 
@@ -200,7 +200,7 @@ def _spacing_beside_regions(header: Dataset) -> Spacing | None:
 
 
 def _decimal(text: str) -> float:
-    """A DICOM decimal string; NaN for what is none, as float() also takes ``1_0`` and more."""
+    """Return a DICOM decimal string's number; NaN for what float() alone takes, as ``1_0``."""
     return float(text) if _DECIMAL.fullmatch(text) else math.nan
 
 

@@ -46,18 +46,18 @@ def numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
 
 
 def number(dataset: Dataset, keyword: str) -> float | None:
-    """The first value, if there is one."""
+    """Return the first value, if there is one."""
     return next(iter(numbers(dataset, keyword)), None)
 
 
 def integer(dataset: Dataset, keyword: str) -> int | None:
-    """The first value as an integer."""
+    """Return the first value as an integer."""
     value = number(dataset, keyword)
     return int(value) if value is not None and value.is_integer() else None
 
 
 def code(dataset: Dataset, keyword: str) -> str:
-    """A coded string such as a photometric interpretation; empty if absent."""
+    """Return a coded string such as a photometric interpretation; empty if absent."""
     try:
         return str(dataset.get(keyword) or "").strip(" \0").upper()
     except _UNFIT:
@@ -65,13 +65,13 @@ def code(dataset: Dataset, keyword: str) -> str:
 
 
 def uid(dataset: Dataset, keyword: str) -> str | None:
-    """A UID of legal form: it is stored, so anything else that stands there is dropped."""
+    """Return a UID of legal form: it is stored, so anything else that stands there is dropped."""
     text = code(dataset, keyword)
     return text if len(text) <= 64 and _UID.fullmatch(text) else None
 
 
 def items(dataset: Dataset, keyword: str) -> list[Dataset]:
-    """A sequence's items; empty if absent. Raises ``FileDamaged`` for one that does not parse."""
+    """Return a sequence's items, none if absent; raise ``FileDamaged`` if it does not parse."""
     try:
         members = list(dataset.get(keyword) or ())
     except _UNFIT:
@@ -82,7 +82,7 @@ def items(dataset: Dataset, keyword: str) -> list[Dataset]:
 
 
 def raw_text(dataset: Dataset, keyword: str) -> str | None:
-    """The text just as it stands in the file, ``None`` if the tag is absent."""
+    """Return the text just as it stands in the file, ``None`` if the tag is absent."""
     tag = Tag(keyword)
     if tag not in dataset:
         return None
@@ -100,7 +100,7 @@ def quoted(text: str) -> str:
 
 
 def raw_bytes(dataset: Dataset, keyword: str) -> bytes:
-    """A binary value as it stands in the file, whatever its VR; empty if absent.
+    """Return a binary value as it stands in the file, whatever its VR; empty if absent.
 
     Palettes, for one, are words of VR OW or numbers of VR US.
     """

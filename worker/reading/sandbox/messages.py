@@ -19,7 +19,7 @@ LENGTHS = struct.Struct("<LL")
 
 
 def pack(head: dict[str, Any], body: bytes = b"") -> bytes:
-    """A message: both lengths, the head, the body."""
+    """Return a message: both lengths, the head, the body."""
     text = json.dumps(head).encode()
     return LENGTHS.pack(len(text), len(body)) + text + body
 
@@ -36,7 +36,7 @@ def from_scan(scan: Scan) -> tuple[dict[str, Any], bytes]:
 
 
 def to_scan(head: dict[str, Any], body: bytes) -> Scan:
-    """The scan that ``from_scan`` packed."""
+    """Return the scan that ``from_scan`` packed."""
     fields = dict(head)
     pixels = np.frombuffer(body, np.uint8).reshape(fields.pop("shape"))
     regions = tuple(_region(region) for region in fields.pop("regions"))
