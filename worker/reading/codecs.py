@@ -133,7 +133,7 @@ def _run_lengths(data: bytes, layout: PixelLayout, _: str) -> Decoded:
             bits_allocated=layout.bits_allocated,
         )
     words = layout.shaped(bytes(raw), layout.bits_allocated, by_plane=True)
-    return Decoded(layout.aligned(words), layout.bits_stored)
+    return Decoded(*layout.aligned(words))
 
 
 def _jpeg_lossless(data: bytes, layout: PixelLayout, transfer_syntax: str) -> Decoded:

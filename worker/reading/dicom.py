@@ -211,10 +211,10 @@ def _native(image: DicomImage, frame: int) -> Decoded:
         return _subsampled(raw, layout)
     if layout.samples_per_pixel == 1:
         words = layout.shaped(raw, layout.bits_allocated, by_plane=False)
-        return Decoded(layout.aligned(words), layout.bits_stored)
-    words = layout.aligned(pixel_module.read_by_evidence(layout, raw))
+        return Decoded(*layout.aligned(words))
+    words, bits = layout.aligned(pixel_module.read_by_evidence(layout, raw))
     is_rgb = layout.contradicts_tag and pixel_module.shows_rgb(words)
-    return Decoded(words, layout.bits_stored, is_rgb=is_rgb)
+    return Decoded(words, bits, is_rgb=is_rgb)
 
 
 def _word_vr(layout: PixelLayout) -> str:

@@ -40,6 +40,9 @@ TAGS = (
 _SMOOTHER = 0.7
 """Of a hundred real images with a wrong tag the right reading was at most 0.53 as rough as the
 other; with a right tag the wrong one was at least 1.9 times as rough."""
+_WRAPS = 0.25
+"""Share of the range: in 120 real images wrapped values jump by at least 0.42 of it, those under
+text, outlines and boxes by at most 0.05."""
 _ENOUGH_PX = 32
 """A side from which on an image has structure to go by."""
 _USUAL_BITS = (8, 10, 12)
@@ -136,10 +139,18 @@ class PixelLayout:
             return np.moveaxis(planes, 0, -1)
         return words.reshape(self.rows, self.columns, self.samples_per_pixel)
 
-    def aligned(self, words: Words) -> Words:
-        """Only the stored bits, at the bottom: the others may hold an overlay or rubbish."""
+    def aligned(self, words: Words) -> tuple[Words, int]:
+        """Return only the stored bits, at the bottom, and their number, in the shape of ``words``.
+
+        The others may hold an overlay or rubbish. Where the image goes on in those above, or is
+        nothing but they, BitsStored or HighBit is wrong, and all count.
+        """
         mask = words.dtype.type((1 << self.bits_stored) - 1)
-        return (words >> words.dtype.type(self.high_bit + 1 - self.bits_stored)) & mask
+        stored = (words >> words.dtype.type(self.high_bit + 1 - self.bits_stored)) & mask
+        is_blank = stored.min() == stored.max() and words.min() != words.max()
+        if is_blank or _jump_above(words, self.high_bit + 1) > _WRAPS * (1 << self.high_bit + 1):
+            return words, self.bits_allocated
+        return stored, self.bits_stored
 
 
 def read_layout(header: Dataset) -> PixelLayout:
@@ -236,6 +247,18 @@ def shows_rgb(words: Words) -> bool:
     if max(off_rgb, off_ybr) < 2 * min(off_rgb, off_ybr):
         raise SizeConflict("three bytes a pixel, where YBR_FULL_422 has two")
     return off_rgb < off_ybr
+
+
+def _jump_above(words: Words, bits: int) -> float:
+    """Return the mean jump of the lowest ``bits`` where those above change down a column.
+
+    A value that goes on above wraps round there; under an overlay's edge it stays as it was.
+    """
+    values = words.astype(np.int32)
+    is_changed = np.diff(values >> bits, axis=0) != 0
+    if not is_changed.any():
+        return 0.0
+    return float(np.abs(np.diff(values & ((1 << bits) - 1), axis=0))[is_changed].mean())
 
 
 def _roughness(words: Words) -> float:

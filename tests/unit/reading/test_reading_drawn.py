@@ -103,6 +103,28 @@ def test_values_that_need_fewer_bits_than_their_words(image, save: Save, seed: i
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+def test_bits_beside_the_stored_ones(image, save: Save, seed: int) -> None:
+    """An overlay is none of the image; an image that goes on above what is said to be stored is."""
+    draw = Draw.of(seed)
+    stored = draw.pick.choice((8, 10, 12))
+    deeper = draw.pick.choice([bits for bits in (10, 12, 16) if bits > stored])
+    form = draw.pick.choice(("overlay", "deeper", "lower"))
+    words = draw.grey.astype(np.uint16)
+    high_bit = stored - 1
+    if form == "overlay":
+        words <<= stored - 8
+        words[draw.pick.randrange(20, 30) :, draw.pick.randrange(30) :] |= 0x8000
+    elif form == "deeper":
+        words = words << (deeper - 8)
+    else:
+        stored, high_bit = 8, 15
+    ds = sized(image, draw.grey, BitsAllocated=16, BitsStored=stored, HighBit=high_bit)
+    transfer_syntax = draw.pick.choice(SYNTAXES)
+    pixel_data(ds, words.astype(np.uint16), transfer_syntax)
+    assert np.array_equal(read(save(ds, transfer_syntax=transfer_syntax)).pixels, draw.grey)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_planes_are_told_by_the_pixels(image, save: Save, seed: int) -> None:
     draw = Draw.of(seed)
     colours = draw.pick.choice(("RGB", "YBR_FULL"))

@@ -227,10 +227,6 @@ def test_jpeg_of_another_size_than_the_tags(image, save, refused):
     assert "80x61 against 80x60 pixels" in str(refusal)
 
 
-# An offset table, here one that leads out, and no fragment behind it.
-EMPTY = (struct.pack("<HHLL", 0xFFFE, 0xE000, 4, 999_999),)
-
-
 @pytest.mark.parametrize(
     "pixels",
     [
@@ -239,7 +235,7 @@ EMPTY = (struct.pack("<HHLL", 0xFFFE, 0xE000, 4, 999_999),)
         encapsulate([b"\xff\xd8\xff\xd9"]),
         encapsulate([b"\xff\xd8\xff\xc0\0\x02\xff\xd9"]),
         encapsulate([b"\0" * 600]),
-        *EMPTY,
+        struct.pack("<HHLL", 0xFFFE, 0xE000, 4, 999_999),  # an offset table that leads out
         struct.pack("<HHL", 0xFFFE, 0xE000, 0xFFFFFFF0),
         struct.pack("<HHLHHL", 0xFFFE, 0xE000, 0, 0xFFFE, 0xE000, UNDEFINED),
         struct.pack("<HHLHHL", 0xFFFE, 0xE000, 0, 0x0008, 0x0005, 0),
@@ -249,8 +245,7 @@ def test_broken_encapsulation(image, save, refused, pixels):
     sound = image(PixelData=encapsulate([b"\xff\xd8"]))
     data = save(sound, transfer_syntax=JPEGBaseline8Bit).read_bytes()
     head = data[: data.index(struct.pack("<HH", 0x7FE0, 0x0010))]
-    code = refused(head + element(0x7FE00010, b"OB", pixels, UNDEFINED)).code
-    assert code == ("no-pixel-data" if pixels in EMPTY else "file-damaged")
+    assert refused(head + element(0x7FE00010, b"OB", pixels, UNDEFINED)).code == "file-damaged"
 
 
 def test_sparse_file_of_many_gigabytes(tmp_path):
