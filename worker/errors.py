@@ -392,6 +392,51 @@ class BatchUnknown(OperatorError):
     code = "batch-unknown"
 
 
+class BatchAmbiguous(OperatorError):
+    """Several batches have names that begin so.
+
+    Give more of the name; see the batches with hc-batch status.
+    """
+
+    code = "batch-ambiguous"
+
+
+class NothingToMeasure(OperatorError):
+    """There is no image in what was given.
+
+    Correct the path; hc-batch inspect shows what becomes of each file.
+    """
+
+    code = "nothing-to-measure"
+
+
+class OutputUnwritable(OperatorError):
+    """The output cannot be written.
+
+    Make the folder, mend its rights, or give another path; no file was replaced.
+    """
+
+    code = "output-unwritable"
+
+
+class DiskFull(OperatorError):
+    """The disk is full.
+
+    Free some space, or write to another disk; no file was replaced.
+    """
+
+    code = "disk-full"
+
+
+class SystemRefused(OperatorError):
+    """The operating system refuses what the command needs.
+
+    Mend what it names, such as rights, space or limits, and type the command again.
+    """
+
+    code = "system-refused"
+
+
 class SchemaOutdated(OperatorError):
     """The database's tables do not belong to this version.
 
@@ -444,3 +489,11 @@ class TrainingDataUnusable(OperatorError):
     """
 
     code = "training-data-unusable"
+
+
+def codes_of(kind: type[HcBatchError]) -> dict[str, type[HcBatchError]]:
+    """Return the errors of a kind by code, itself among them."""
+    codes = {kind.code: kind}
+    for child in kind.__subclasses__():
+        codes |= codes_of(child)
+    return codes

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from worker.plain_text import visible
+
 TEXT = "text"
 JSON = "json"
 
@@ -34,8 +36,16 @@ def configure(level: str, form: str = TEXT) -> None:
     root.setLevel(level)
 
 
+class _Text(logging.Formatter):
+    """One line per event, whatever a name in it holds: ends of lines are shown as escapes."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record's line."""
+        return visible(super().format(record))
+
+
 def _text() -> logging.Formatter:
-    formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(name)s: %(message)s")
+    formatter = _Text("%(asctime)sZ %(levelname)s %(name)s: %(message)s")
     formatter.converter = time.gmtime
     return formatter
 

@@ -1,4 +1,4 @@
-"""Rows as one JSON array, or as one JSON object a line."""
+"""Rows as one JSON array, or as one JSON object a line; in ASCII, so that no name can be more."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def write_json(records: Iterable[Record], out: TextIO) -> int:
     count = 0
     for record in records:
         out.write(",\n" if count else "\n")
-        out.write(json.dumps(record, ensure_ascii=False))
+        out.write(json.dumps(record))
         count += 1
     out.write("\n]\n")
     return count
@@ -25,6 +25,6 @@ def write_json_lines(records: Iterable[Record], out: TextIO) -> int:
     """Write an object per line; return how many. Unknown is null."""
     count = 0
     for record in records:
-        out.write(json.dumps(record, ensure_ascii=False) + "\n")
+        out.write(json.dumps(record) + "\n")
         count += 1
     return count
