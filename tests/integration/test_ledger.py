@@ -9,18 +9,21 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
 
+from hcmodel.spacing import Spacing
 from worker.columns import columns_of
-from worker.errors import BatchUnknown, CrashedWorker, HcBatchError
+from worker.errors import BatchAmbiguous, BatchUnknown, CrashedWorker, HcBatchError
 from worker.result import FileIdentity, HeadEllipse, HeadSizes, Result, Status
 from worker.settings import Settings
 from worker.store.batches import (
     BatchKind,
     NewScan,
     NewSkip,
+    find_batch,
     finish_intake,
     insert_scans,
     insert_skipped,
@@ -37,7 +40,16 @@ from worker.store.claims import (
     renew,
 )
 from worker.store.clock import now
-from worker.store.progress import counts, latest_batches, progress, skipped_files, wait
+from worker.store.progress import (
+    counts,
+    latest_batches,
+    progress,
+    refusals_by_code,
+    skipped_files,
+    skips_by_code,
+    wait,
+    waits_for_workers,
+)
 from worker.store.recovery import (
     cancel,
     free_dead,
@@ -48,7 +60,7 @@ from worker.store.recovery import (
 )
 from worker.store.rows import COLUMNS, Filter, select_rows
 from worker.store.session import Database, open_database
-from worker.store.tables import RESULT_COLUMNS, AttemptRow, ResultRow, ScanRow
+from worker.store.tables import RESULT_COLUMNS, AttemptRow, BatchRow, ResultRow, ScanRow
 
 MODEL = "hc-test-1"
 LEASE_S = 60.0
@@ -166,7 +178,7 @@ def test_equal_content_is_measured_once(database: Database) -> None:
     assert find_measured(database, "same", 0, None, MODEL) is None
     assert finish(database, one, measured("same", 200.0)) is Status.MEASURED
     assert find_measured(database, "same", 0, None, MODEL) == one.scan_id
-    assert find_measured(database, "same", 0, (0.1, 0.1), MODEL) is None
+    assert find_measured(database, "same", 0, Spacing(0.1, 0.1), MODEL) is None
     assert find_measured(database, "same", 0, None, "another model") is None
     assert finish(database, two, measured("same", 201.0)) is Status.DUPLICATE
     assert finish(database, replace(other_frame, frame=1), measured("same")) is Status.MEASURED
@@ -354,6 +366,62 @@ def test_every_field_of_a_result_is_stored() -> None:
     stored = {column.name for column in columns_of(Result)}
     assert stored <= set(RESULT_COLUMNS.keys())
     assert stored <= set(COLUMNS)
+
+
+def test_a_batch_is_found_by_name_beginning_or_as_the_last(database: Database) -> None:
+    with pytest.raises(BatchUnknown, match="last"):
+        find_batch(database, "last")
+    with database.writing() as connection:
+        for day, name in enumerate(("20260131-a", "20260131-ab", "20260201-c"), 1):
+            made = datetime(2026, 1, day, tzinfo=UTC)
+            row = {
+                "id": name,
+                "kind": "run",
+                "request_key": name,
+                "label": "/x",
+                "created_at": made,
+            }
+            connection.execute(insert(BatchRow).values(row))
+    assert find_batch(database, "last") == "20260201-c"
+    assert find_batch(database, "202602") == find_batch(database, "20260201-c") == "20260201-c"
+    assert find_batch(database, "20260131-a") == "20260131-a"
+    with pytest.raises(BatchAmbiguous, match="2 begin with 20260131"):
+        find_batch(database, "20260131")
+    for name in ("", "%", "_", "2026%", "nothing", "20260201-c ", "\udcff", "'"):
+        with pytest.raises(BatchUnknown):
+            find_batch(database, name)
+
+
+def test_a_request_whose_path_is_no_text_has_a_batch(database: Database) -> None:
+    batch = open_batch(database, BatchKind.WATCH, "/in/\udcff", "/in/\udcff")
+    assert open_batch(database, BatchKind.WATCH, "/in/\udcff", "/in/\udcff") == batch
+    assert latest_batches(database)[0].label == "/in/\\udcff"
+
+
+def test_refusals_and_skips_are_counted_by_code(database: Database) -> None:
+    ids = submit(database, 4)
+    batch = batch_of(database)
+    codes = ["no-head", "file-damaged", "no-head", None]
+    for claimed, code in zip(claim(database, ids, "h:1:a", lease_s=LEASE_S), codes, strict=True):
+        refused = Result(Status.REJECTED, MODEL, code=code)
+        finish(database, claimed, refused if code else measured("a"))
+    assert list(refusals_by_code(database, batch).items()) == [("no-head", 2), ("file-damaged", 1)]
+    skips = [NewSkip("/a.txt", "text", "a text file"), NewSkip("/b.txt", "text", "a text file")]
+    insert_skipped(database, batch, [NewSkip("/c", "folder", "a folder"), *skips])
+    assert list(skips_by_code(database, batch).items()) == [
+        ("text", (2, "a text file")),
+        ("folder", (1, "a folder")),
+    ]
+
+
+def test_only_batches_for_workers_wait_for_them(database: Database) -> None:
+    assert not waits_for_workers(database)
+    submit(database, 1, BatchKind.RUN, "run")
+    own = batch_of(database)
+    assert not waits_for_workers(database)
+    submit(database, 1, BatchKind.SUBMIT, "submit")
+    assert waits_for_workers(database)
+    assert not waits_for_workers(database, own)
 
 
 def test_skipped_files_are_named(database: Database) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,11 +12,14 @@ from enum import StrEnum
 from sqlalchemy import Connection, exists, or_, select, text, true, update
 
 from hcmodel.spacing import Spacing
-from worker.errors import BatchUnknown
+from worker.errors import BatchAmbiguous, BatchUnknown
 from worker.result import Status
 from worker.store.clock import now
 from worker.store.session import Database
 from worker.store.tables import BatchRow, ScanRow, SkippedFileRow
+
+LAST = "last"
+_NAME = re.compile(r"[\w-]+", re.ASCII)
 
 PENDING = (Status.QUEUED, Status.RUNNING)
 FINAL = tuple(status for status in Status if status not in PENDING)
@@ -54,6 +58,7 @@ class NewSkip:
 
 def open_batch(database: Database, kind: BatchKind, request_key: str, label: str) -> str:
     """Return the name of the request's unfinished batch, or of a new one."""
+    request_key, label = _storable(request_key), _storable(label)
     pending = exists().where(ScanRow.batch_id == BatchRow.id, ScanRow.state.in_(PENDING))
     # A watched folder never ends, and has one batch for ever.
     unfinished = (
@@ -73,6 +78,22 @@ def open_batch(database: Database, kind: BatchKind, request_key: str, label: str
         row = {"id": batch_id, "kind": kind, "request_key": request_key, "label": label}
         connection.execute(database.insert_new(BatchRow).values(row))
         return batch_id
+
+
+def find_batch(database: Database, name: str) -> str:
+    """Return the batch of this name, or the only one whose name begins so; ``last`` is the newest.
+
+    Raises ``BatchUnknown`` and ``BatchAmbiguous``.
+    """
+    if not _NAME.fullmatch(name):
+        raise BatchUnknown(name)
+    newest = select(BatchRow.id).order_by(BatchRow.created_at.desc(), BatchRow.id.desc()).limit(1)
+    begun = select(BatchRow.id).where(BatchRow.id.startswith(name, autoescape=True))
+    with database.reading() as connection:
+        ids = list(connection.scalars(newest if name == LAST else begun))
+    if name in ids or len(ids) == 1:
+        return name if name in ids else ids[0]
+    raise BatchAmbiguous(f"{len(ids)} begin with {name}") if ids else BatchUnknown(name)
 
 
 def _one_at_a_time(connection: Connection, name: str) -> None:
@@ -151,3 +172,8 @@ def require(connection: Connection, batch_id: str) -> None:
     """Raise ``BatchUnknown`` where there is no batch of this name."""
     if connection.scalar(select(BatchRow.id).where(BatchRow.id == batch_id)) is None:
         raise BatchUnknown(batch_id)
+
+
+def _storable(text: str) -> str:
+    """Return the text with escapes for the bytes of a path that are no UTF-8."""
+    return text.encode(errors="backslashreplace").decode()

@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from worker.result import Status
-from worker.store.batches import FINAL, PENDING, NewSkip, require
+from worker.store.batches import FINAL, PENDING, BatchKind, NewSkip, require
 from worker.store.clock import now
 from worker.store.session import Database
 from worker.store.tables import BatchRow, ScanRow, SkippedFileRow
@@ -115,6 +115,43 @@ def progress(database: Database, batch_id: str | None = None) -> Progress:
             intake_done=not connection.scalar(open_intakes),
             rate_per_s=_rate_per_s(connection, _of(batch_id)),
         )
+
+
+def waits_for_workers(database: Database, batch_id: str | None = None) -> bool:
+    """Return whether a scan of one batch, or of any, is pending that no ``run`` measures itself."""
+    pending = (
+        select(ScanRow.id)
+        .join(BatchRow, BatchRow.id == ScanRow.batch_id)
+        .where(*_of(batch_id), ScanRow.state.in_(PENDING), BatchRow.kind != BatchKind.RUN)
+        .limit(1)
+    )
+    with database.reading() as connection:
+        return connection.scalar(pending) is not None
+
+
+def refusals_by_code(database: Database, batch_id: str) -> dict[str, int]:
+    """Count a batch's rejected and failed scans by code, the most frequent first."""
+    refused = ScanRow.state.in_((Status.REJECTED, Status.FAILED))
+    by_code = (
+        select(ScanRow.code, func.count())
+        .where(ScanRow.batch_id == batch_id, refused)
+        .group_by(ScanRow.code)
+        .order_by(func.count().desc(), ScanRow.code)
+    )
+    with database.reading() as connection:
+        return {code or "": count for code, count in connection.execute(by_code)}
+
+
+def skips_by_code(database: Database, batch_id: str) -> dict[str, tuple[int, str]]:
+    """Count a batch's skipped files by code, the most frequent first, each with one's reason."""
+    by_code = (
+        select(SkippedFileRow.code, func.count(), func.min(SkippedFileRow.reason))
+        .where(SkippedFileRow.batch_id == batch_id)
+        .group_by(SkippedFileRow.code)
+        .order_by(func.count().desc(), SkippedFileRow.code)
+    )
+    with database.reading() as connection:
+        return {code: (count, reason) for code, count, reason in connection.execute(by_code)}
 
 
 def wait(

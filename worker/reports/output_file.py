@@ -1,0 +1,61 @@
+"""A file that is written whole, or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TextIO
+
+from worker.errors import DiskFull, OutputUnwritable
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[TextIO]:
+    """Open a file beside ``path`` that takes its place, with its rights, when the block has ended.
+
+    Where the block or the disk fails, ``path`` is as before. What is no regular file, such as a
+    pipe or a device, is written directly. Raises ``OutputUnwritable`` and ``DiskFull``.
+    """
+    target = Path(os.path.realpath(path))  # a link stays, and leads to the new file
+    try:
+        if target.exists() and not target.is_file():
+            with target.open("w", encoding="utf-8", newline="") as file:
+                yield file
+            return
+        with _beside(target) as file:
+            yield file
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(str(path)) from error
+        raise OutputUnwritable(f"{path}: {error.strerror}") from error
+
+
+@contextmanager
+def _beside(target: Path) -> Iterator[TextIO]:
+    if target.exists() and not os.access(target, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    number, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", dir=target.parent)
+    try:
+        with open(number, "w", encoding="utf-8", newline="") as file:
+            yield file
+            file.flush()
+            os.fsync(number)
+        os.chmod(name, _rights(target))
+        os.replace(name, target)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(name)
+        raise
+
+
+def _rights(target: Path) -> int:
+    """Return the rights of the file that is there, or those of a new one."""
+    if target.exists():
+        return target.stat().st_mode & 0o777
+    umask = os.umask(0)
+    os.umask(umask)
+    return 0o666 & ~umask
