@@ -1,4 +1,4 @@
-"""The one entry point: ``hc-batch``.
+"""``hc-batch`` and its commands.
 
 Commands live one group per file and are imported when called, so that help and listings never
 pay for the network.
@@ -6,28 +6,36 @@ pay for the network.
 
 from __future__ import annotations
 
+import errno
 import importlib
+import io
 import os
+import signal
 import sys
 import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
-from worker.errors import HcBatchError, OperatorError, ServiceUnavailable
-from worker.result import Status
-
-if TYPE_CHECKING:
-    from worker.store.progress import Progress
-
-EXIT_OK = 0
-EXIT_UNEXPECTED = 1
-EXIT_USAGE = 2
-EXIT_SOME_REFUSED = 3
-EXIT_UNREACHABLE = 4
-EXIT_NOT_FINISHED = 5
-EXIT_INTERRUPTED = 130
+from cli.exit_codes import (
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_READER_GONE,
+    EXIT_UNEXPECTED,
+    EXIT_UNREACHABLE,
+    EXIT_USAGE,
+)
+from worker.errors import (
+    DiskFull,
+    HcBatchError,
+    OperatorError,
+    ServiceUnavailable,
+    SystemRefused,
+)
+from worker.plain_text import visible
 
 COMMANDS = {
     "run": ("cli.run", "Measure files in this process and store the rows."),
@@ -47,8 +55,40 @@ COMMANDS = {
 }
 
 
+class ReaderGone(Exception):
+    """Who reads our output has left, as ``head`` does."""
+
+
+@contextmanager
+def _readers() -> Iterator[None]:
+    """Raise ``ReaderGone`` where click would end the process with a code of its own."""
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise ReaderGone from error
+
+
 class LazyGroup(click.Group):
     """Knows its commands by name and one line of help; imports a command when it is used."""
+
+    def make_context(self, *args: Any, **others: Any) -> click.Context:
+        """Return the context; help is shown here."""
+        with _readers():
+            return super().make_context(*args, **others)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Return what the command returns."""
+        with _readers():
+            return super().invoke(ctx)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command, whose libraries are loaded by now: from here on Ctrl-C is its own."""
+        resolved = super().resolve_command(ctx, args)
+        if callable(signal.getsignal(signal.SIGINT)):
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        return resolved
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order of ``COMMANDS``: as one would use them."""
@@ -82,30 +122,69 @@ def cli() -> None:
     Without any queue:    hc-batch run DIR
 
     \b
-    Exit codes: 0 all measured or flagged; 1 unexpected; 2 usage; 3 finished, some rejected
-    or failed; 4 a service is unreachable; 5 not finished in time; 130 interrupted.
+    Exit codes: 0 all measured or flagged; 1 unexpected; 2 usage, or nothing to measure; 3 finished,
+    some rejected or failed; 4 a service is unreachable, or the disk is full; 5 not finished in
+    time; 130 interrupted; 141 nobody reads the output any more.
     """
 
 
-def main() -> None:
-    """Run the command line; every error ends in one line and its exit code."""
+def run(words: Sequence[str]) -> int:
+    """Run the command line and return its exit code; every error ends in one line."""
     try:
-        code = cli.main(standalone_mode=False)
-    except click.exceptions.Abort:
+        code = _run(words)
+    except (click.exceptions.Abort, KeyboardInterrupt):
         code = EXIT_INTERRUPTED
     except click.ClickException as error:
-        error.show()
+        _show(error)
         code = error.exit_code
     except HcBatchError as error:
-        click.echo(f"hc-batch: {error} [{error.code}]", err=True)
-        code = _exit_code(error)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone: nobody is left to tell
-        code = EXIT_UNEXPECTED
+        code = _tell(error)
+    except (ReaderGone, BrokenPipeError):
+        _drop_output()
+        code = EXIT_READER_GONE
+    except OSError as error:
+        _drop_output()
+        code = _tell(_refusal_of_system(error))
     except Exception as error:
         _tell_unexpected(error)
         code = EXIT_UNEXPECTED
-    sys.exit(code or EXIT_OK)
+    return code
+
+
+def _run(words: Sequence[str]) -> int:
+    try:
+        code = cli.main(list(words), prog_name="hc-batch", standalone_mode=False)
+    except SystemExit as end:
+        code = end.code
+    # Here a full disk can still be told; at the end of the process it is a traceback.
+    sys.stdout.flush()
+    return int(code or EXIT_OK)
+
+
+def _drop_output() -> None:
+    """Forget what standard output did not take: Python would try once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _show(error: click.ClickException) -> None:
+    text = io.StringIO()
+    error.show(text)
+    for line in text.getvalue().splitlines():
+        click.echo(visible(line), err=True)
+
+
+def _tell(error: HcBatchError) -> int:
+    click.echo(visible(f"hc-batch: {error} [{error.code}]"), err=True)
+    if isinstance(error, ServiceUnavailable):
+        return EXIT_UNREACHABLE
+    return EXIT_USAGE if isinstance(error, OperatorError) else EXIT_UNEXPECTED
+
+
+def _refusal_of_system(error: OSError) -> HcBatchError:
+    name = "standard output" if error.filename is None else os.fsdecode(error.filename)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull(name)
+    return SystemRefused(f"{name}: {error.strerror}" if error.filename else f"{error}")
 
 
 def _tell_unexpected(error: Exception) -> None:
@@ -115,21 +194,3 @@ def _tell_unexpected(error: Exception) -> None:
     click.echo(f"hc-batch: {what}; please report it [unexpected]", err=True)
     if os.environ.get("HC_LOG_LEVEL") == "DEBUG":
         traceback.print_exception(error)
-
-
-def exit_code_for(progress: Progress) -> int:
-    """Return the exit code of a batch that was followed to its end, or given up."""
-    if not progress.finished:
-        return EXIT_NOT_FINISHED
-    refused = progress.counts[Status.REJECTED] + progress.counts[Status.FAILED]
-    return EXIT_SOME_REFUSED if refused else EXIT_OK
-
-
-def _exit_code(error: HcBatchError) -> int:
-    if isinstance(error, ServiceUnavailable):
-        return EXIT_UNREACHABLE
-    return EXIT_USAGE if isinstance(error, OperatorError) else EXIT_UNEXPECTED
-
-
-if __name__ == "__main__":
-    main()

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import click
 from rich.table import Table
+from rich.text import Text
 
 from cli.console import stderr, stdout
+from cli.exit_codes import EXIT_NOT_FINISHED, EXIT_UNEXPECTED
 from cli.follow import follow
-from cli.main import EXIT_NOT_FINISHED, EXIT_UNEXPECTED
 from cli.table import STYLES, counts_line, number
 from worker.intake.discover import Options
 from worker.intake.submit import submit
@@ -110,7 +111,7 @@ def _table(samples: list[Sample], rows: dict[str, ReportRow]) -> Table:
         table.add_row(
             sample.name,
             sample.note,
-            f"[{STYLES.get(status, 'default')}]{status}[/]",
+            Text(status, STYLES.get(status, "")),
             number(truth_mm),
             number(hc_mm),
             apart,

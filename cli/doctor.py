@@ -7,7 +7,7 @@ import sys
 import click
 
 from cli.console import stdout
-from cli.main import EXIT_UNREACHABLE, EXIT_USAGE
+from cli.exit_codes import EXIT_UNREACHABLE, EXIT_USAGE
 from worker.settings import Settings
 
 
@@ -27,7 +27,7 @@ def command() -> None:
     for finding in examine(Settings.from_environment()):
         line = f"{finding.about:9} {'ok' if finding.remedy is None else 'WRONG':5} {finding.text}"
         remedy = "" if finding.remedy is None else f". {finding.remedy}"
-        stdout.print(line + remedy, markup=False, soft_wrap=True)
+        stdout.print(line + remedy, soft_wrap=True)
         if finding.remedy is not None:
             code = max(code, EXIT_UNREACHABLE if finding.unreachable else EXIT_USAGE)
     sys.exit(code)

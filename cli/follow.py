@@ -1,4 +1,4 @@
-"""Follow a batch to its end with a progress bar."""
+"""Follow a batch to its end with a progress bar, and say how it ended."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cli.console import stderr
+from cli.exit_codes import EXIT_NOT_FINISHED, EXIT_OK, EXIT_SOME_REFUSED
+from worker.result import Status
 
 if TYPE_CHECKING:
     from worker.store.progress import Progress as BatchProgress
@@ -39,3 +41,11 @@ def follow(database: Database, batch: str, timeout_s: float | None = None) -> Ba
             progress_bar.update(task, total=present.total, completed=done)
 
         return wait(database, batch, timeout_s, update)
+
+
+def exit_code_for(progress: BatchProgress) -> int:
+    """Return the exit code of a batch that was followed to its end, or given up."""
+    if not progress.finished:
+        return EXIT_NOT_FINISHED
+    refused = progress.counts[Status.REJECTED] + progress.counts[Status.FAILED]
+    return EXIT_SOME_REFUSED if refused else EXIT_OK

@@ -12,8 +12,9 @@ import click
 from rich.table import Table
 
 from cli.console import stdout
-from cli.main import EXIT_SOME_REFUSED
+from cli.exit_codes import EXIT_SOME_REFUSED
 from cli.options import input_options, paths_argument
+from worker.errors import NothingToMeasure
 from worker.intake.discover import Options, Request
 from worker.reading.inspect import inspect
 from worker.settings import Settings
@@ -53,9 +54,11 @@ def command(paths: tuple[Path, ...], options: Options, format_name: str) -> None
     roots = Settings.from_environment().data_roots
     rows = list(_rows(Request.of(paths, options, roots)))
     if format_name == "json":
-        click.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+        click.echo(json.dumps(rows, indent=1))
     else:
         stdout.print(_table(rows))
+    if all(row.get("status") == "skipped" for row in rows):
+        raise NothingToMeasure(", ".join(map(str, paths)))
     if any(row.get("code") for row in rows):
         sys.exit(EXIT_SOME_REFUSED)
 

@@ -14,6 +14,16 @@ from worker.reading import FramePolicy
 from worker.reading.sidecar import parse_pixel_size
 
 
+class GivenPath(click.Path):
+    """A path that names something: the empty one would be the working directory."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path. Raises ``BadParameter`` where it is empty."""
+        if not str(value).strip():
+            self.fail("the path is empty; has a variable no value?", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 class PixelSize(click.ParamType[Spacing]):
     """``MM`` or ``ROW,COLUMN`` in millimetres."""
 
@@ -22,7 +32,7 @@ class PixelSize(click.ParamType[Spacing]):
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> Spacing:
-        """Return the size that one number tells for both axes, or two."""
+        """Return the size that one number tells for both axes, or two. Raises ``BadParameter``."""
         if isinstance(value, Spacing):
             return value
         parts = str(value).split(",")
@@ -54,8 +64,6 @@ _METRICS_OPTIONS = (
         help="The address that Prometheus reaches; 0.0.0.0 for all of this machine.",
     ),
 )
-batch_option = click.option("--batch", help="Only this batch; see hc-batch status.")
-
 _INPUT_OPTIONS = (
     click.option(
         "--pixel-size",
@@ -129,5 +137,5 @@ def metrics_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 paths_argument = click.argument(
-    "paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH..."
+    "paths", nargs=-1, required=True, type=GivenPath(path_type=Path), metavar="PATH..."
 )

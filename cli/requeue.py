@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
+import difflib
+
 import click
 
 from cli.console import stderr
+from worker.errors import HcBatchError, ScanFailed, ScanRejected, codes_of
 from worker.result import Status
 from worker.settings import Settings
+from worker.store.batches import find_batch
 from worker.store.recovery import REQUEUEABLE, requeue
 from worker.store.session import open_database
+
+# What scans may end with: HcBatchError's own code stands for what nobody expected.
+_CODES = (HcBatchError.code, *codes_of(ScanRejected), *codes_of(ScanFailed))
+
+
+class ScanCode(click.ParamType[str]):
+    """A code with which scans end."""
+
+    name = "CODE"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        """Return the code. Raises ``BadParameter`` where there is none of this name."""
+        code = str(value)
+        if code not in _CODES:
+            near = " or ".join(difflib.get_close_matches(code, _CODES)) or "one of docs/codes.md"
+            self.fail(f"there is no code {code!r}: {near}?", param, ctx)
+        return code
 
 
 @click.command()
@@ -20,7 +43,7 @@ from worker.store.session import open_database
     type=click.Choice([status.value for status in REQUEUEABLE]),
     help="Only these; both without it.",
 )
-@click.option("--code", help="Only scans that ended with this code.")
+@click.option("--code", type=ScanCode(), help="Only scans that ended with this code.")
 @click.option(
     "--older-than",
     "older_than_s",
@@ -33,6 +56,8 @@ def command(
 ) -> None:
     """Put failed or rejected scans in the queue again: of BATCH, or of all by code or age.
 
+    BATCH is a name, the beginning of one, or last.
+
     Example: hc-batch requeue 20260131-081500-3fa9 --status failed
     """
     if batch is None and code is None and older_than_s is None:
@@ -43,6 +68,7 @@ def command(
     settings = Settings.from_environment()
     with open_database(settings) as database:
         wanted = [Status(status) for status in statuses] or REQUEUEABLE
-        count = requeue(database, batch, wanted, code, older_than_s)
+        name = None if batch is None else find_batch(database, batch)
+        count = requeue(database, name, wanted, code, older_than_s)
         stderr.print(f"{count} scans are queued again")
         publish_now(database, settings)

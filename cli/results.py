@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
+from typing import TextIO
 
 import click
 
-from cli.console import stderr, stdout
-from cli.options import batch_option
+from cli.console import FILE_WIDTH, TextConsole, stderr, stdout
+from cli.moment import Moment
 from cli.table import rows_table
 from worker.reports.forms import FORMS, write_rows
+from worker.reports.output_file import replacing
 from worker.reports.record import NOTICE
 from worker.result import Status
 from worker.settings import Settings
-from worker.store.rows import Filter, select_rows
+from worker.store.batches import find_batch
+from worker.store.rows import Filter, ReportRow, select_rows
 from worker.store.session import open_database
 
 NEWEST = 50
+TABLE = "table"
 
 
 @click.command()
-@batch_option
+@click.argument("batch", required=False)
+@click.option("--batch", "named", metavar="BATCH", help="The same as BATCH.")
 @click.option(
     "--status",
     "statuses",
@@ -30,68 +36,80 @@ NEWEST = 50
     type=click.Choice([status.value for status in Status]),
     help="Only this state; may be given several times.",
 )
-@click.option("--since", type=click.DateTime(), help="Only rows from this time on (UTC).")
-@click.option("--until", type=click.DateTime(), help="Only rows before this time (UTC).")
+@click.option(
+    "--since",
+    type=Moment(),
+    help="Only rows from this time on: 2026-01-31 08:15 (UTC, or with a zone), today, 90m, 2d.",
+)
+@click.option("--until", type=Moment(), help="Only rows before this time.")
 @click.option("--source", help="Only paths with this in them; * and ? are wildcards.")
 @click.option("--limit", type=click.IntRange(min=1), help="The newest N rows.")
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["table", *FORMS]),
-    default="table",
-    show_default=True,
+    type=click.Choice([TABLE, *FORMS]),
+    help="A table, or a form with all columns.  [default: as the suffix of --out says, or table]",
 )
 @click.option(
     "--out",
     "target",
-    type=click.Path(path_type=Path, dir_okay=False, writable=True),
-    help="Write to this file instead of standard output.",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    help="Write to this file, in place of one that is there; - is standard output.",
 )
 def command(
     batch: str | None,
+    named: str | None,
     statuses: tuple[str, ...],
     since: datetime | None,
     until: datetime | None,
     source: str | None,
     limit: int | None,
-    form: str,
+    form: str | None,
     target: Path | None,
 ) -> None:
-    """Show or export the rows.
+    """Show or export the rows, of all batches or of BATCH: a name, the beginning of one, or last.
 
     A table on a terminal shows the newest 50 unless --limit says otherwise; CSV, JSON and files
     get all. Research use only, not a medical device.
 
-    Example: hc-batch results --status measured --format csv --out hc.csv
+    Example: hc-batch results last --status measured --out hc.csv
     """
-    which = Filter(
-        batch=batch,
-        statuses=[Status(status) for status in statuses] or None,
-        since=_utc(since),
-        until=_utc(until),
-        source=source,
-    )
-    on_terminal = form == "table" and target is None and sys.stdout.isatty()
-    if limit is None and on_terminal:
+    if batch is not None and named is not None:
+        raise click.UsageError("give BATCH once, with --batch or without")
+    target = None if target == Path("-") else target
+    form = form or _form_of(target)
+    if limit is None and form == TABLE and target is None and sys.stdout.isatty():
         limit = NEWEST
     with open_database(Settings.from_environment()) as database:
+        wanted = batch if named is None else named
+        which = Filter(
+            batch=None if wanted is None else find_batch(database, wanted),
+            statuses=[Status(status) for status in statuses] or None,
+            since=since,
+            until=until,
+            source=source,
+        )
         rows = select_rows(database, which, limit=limit, newest_first=limit is not None)
-        if form != "table":
-            if target is None:
-                write_rows(rows, form, sys.stdout)
-                return
-            with target.open("w", encoding="utf-8", newline="") as file:
-                count = write_rows(rows, form, file)
-            stderr.print(f"{count} rows in {target}")
-            return
-        table = rows_table(rows)
-    if target is None:
-        stdout.print(table)
-    else:
-        with target.open("w", encoding="utf-8") as file:
-            type(stdout)(file=file, width=200).print(table)
-    stderr.print(f"{table.row_count} rows; {NOTICE}")
+        if target is not None:
+            with replacing(target) as file:
+                count = _write(rows, form, file)
+            stderr.print(f"{count} rows in {target}; {NOTICE}")
+        elif form != TABLE:
+            write_rows(rows, form, sys.stdout)
+        else:
+            table = rows_table(rows)
+            stdout.print(table)
+            stderr.print(f"{table.row_count} rows; {NOTICE}")
 
 
-def _utc(moment: datetime | None) -> datetime | None:
-    return None if moment is None else moment.replace(tzinfo=UTC)
+def _form_of(target: Path | None) -> str:
+    suffix = "" if target is None else target.suffix.lower().removeprefix(".")
+    return suffix if suffix in FORMS else TABLE
+
+
+def _write(rows: Iterable[ReportRow], form: str, file: TextIO) -> int:
+    if form != TABLE:
+        return write_rows(rows, form, file)
+    table = rows_table(rows)
+    TextConsole(file=file, width=FILE_WIDTH).print(table)
+    return table.row_count

@@ -9,15 +9,17 @@ from pathlib import Path
 import click
 
 from cli.console import stderr, stdout
-from cli.follow import bar
-from cli.main import EXIT_INTERRUPTED, exit_code_for
+from cli.exit_codes import EXIT_INTERRUPTED
+from cli.follow import bar, exit_code_for
 from cli.options import input_options, paths_argument, thorough_option
+from cli.summary import name_skipped, sum_refused
 from cli.table import counts_line, rows_table
+from worker.errors import NothingToMeasure
 from worker.intake.discover import Options
 from worker.reports.record import NOTICE
 from worker.run import measure_run, prepare_run
 from worker.settings import Settings
-from worker.store.progress import counts, progress, skipped_files
+from worker.store.progress import counts, progress
 from worker.store.rows import Filter, select_rows
 from worker.store.session import Database, open_database
 
@@ -42,10 +44,11 @@ def command(paths: tuple[Path, ...], options: Options, thorough: bool) -> None:
         try:
             _measure(database, settings, batch)
         except KeyboardInterrupt:
-            stderr.print(f"\ninterrupted: {counts_line(counts(database, batch))}")
+            stderr.print()
+            stderr.print(f"interrupted: {counts_line(counts(database, batch))}")
             stderr.print("what was measured is kept; the same command again continues")
             sys.exit(EXIT_INTERRUPTED)
-        _report(database, batch)
+        _report(database, batch, paths)
 
 
 def _measure(database: Database, settings: Settings, batch: str) -> None:
@@ -59,12 +62,14 @@ def _measure(database: Database, settings: Settings, batch: str) -> None:
         measure_run(database, settings, batch, lambda _claim, _status: progress_bar.advance(task))
 
 
-def _report(database: Database, batch: str) -> None:
+def _report(database: Database, batch: str, paths: tuple[Path, ...]) -> None:
     limit = NEWEST if sys.stdout.isatty() else None
     rows = select_rows(database, Filter(batch=batch), limit=limit, newest_first=limit is not None)
     stdout.print(rows_table(rows))
-    for file in skipped_files(database, batch):
-        stderr.print(f"skipped: {file.source} ({file.code}: {file.reason})", markup=False)
+    name_skipped(database, batch)
+    sum_refused(database, batch)
     done = progress(database, batch)
     stderr.print(f"batch {batch}: {counts_line(done.counts, done.skipped)}; {NOTICE}")
+    if not done.total:
+        raise NothingToMeasure(", ".join(map(str, paths)))
     sys.exit(exit_code_for(done))

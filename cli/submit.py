@@ -9,18 +9,16 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.console import stderr, stdout
-from cli.follow import bar, follow
-from cli.main import exit_code_for
+from cli.follow import bar, exit_code_for, follow
 from cli.options import input_options, paths_argument
+from cli.summary import name_skipped, sum_refused
 from cli.table import counts_line
+from worker.errors import NothingToMeasure
 from worker.settings import Settings
 
 if TYPE_CHECKING:
     from worker.intake.discover import Options
     from worker.intake.submit import Intake
-    from worker.store.session import Database
-
-NAMED = 20
 
 
 @click.command()
@@ -56,22 +54,14 @@ def command(paths: tuple[Path, ...], options: Options, wait: bool, timeout: floa
     stderr.print(f"{submission.found} scans{of_these}, {submission.skipped} files skipped")
     if submission.skipped:
         with open_database(settings) as database:
-            _name_skipped(database, submission.batch)
+            name_skipped(database, submission.batch)
+    if not submission.found:
+        raise NothingToMeasure(", ".join(map(str, paths)))
     if not submission.workers_listening:
         stderr.print("no worker listens; the scans wait in the database: hc-batch worker")
     if wait:
         with open_database(settings) as database:
             done = follow(database, submission.batch, timeout)
+            sum_refused(database, submission.batch)
         stderr.print(counts_line(done.counts, done.skipped))
         sys.exit(exit_code_for(done))
-
-
-def _name_skipped(database: Database, batch: str) -> None:
-    """Name the first of them: an archive may hold thousands."""
-    from worker.store.progress import progress, skipped_files
-
-    for file in skipped_files(database, batch, NAMED):
-        stderr.print(f"skipped: {file.source} ({file.code}: {file.reason})", markup=False)
-    more = progress(database, batch).skipped - NAMED
-    if more > 0:
-        stderr.print(f"and {more} more: hc-batch status {batch} --skipped")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from rich.table import Table
+from rich.text import Text
 
 from worker.result import Status
 
@@ -32,7 +33,7 @@ def rows_table(rows: Iterable[ReportRow]) -> Table:
         table.add_row(
             row.source,
             f"{row.frame}",
-            f"[{STYLES.get(status, 'default')}]{status}[/]",
+            Text(status, STYLES.get(status, "")),
             number(row.sizes.hc_mm),
             number(_half_width_mm(row)),
             number(row.sizes.bpd_mm),

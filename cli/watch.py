@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.console import stderr
-from cli.options import input_options, metrics_options
+from cli.options import GivenPath, input_options, metrics_options
 from worker import log
 from worker.multiprocess_metrics import Address, shared_metrics
 from worker.settings import Settings
@@ -25,7 +25,7 @@ DEFAULTS = WatchOptions()
     "folders",
     nargs=-1,
     required=True,
-    type=click.Path(path_type=Path, file_okay=False),
+    type=GivenPath(path_type=Path, file_okay=False),
     metavar="DIR...",
 )
 @input_options

@@ -61,7 +61,8 @@ def test_quick_commands_load_no_heavy_library(
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    nothing_to_measure = str(empty) in command
+    assert done.returncode == (2 if nothing_to_measure else 0), done.stderr
     imported = set(done.stderr.partition("imported:")[2].split())
     assert "click" in imported
     assert not imported & heavy

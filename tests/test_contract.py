@@ -17,7 +17,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from cli.main import cli
+from cli.commands import cli
 from worker.queue.celery_app import KEY_PREFIX, QUEUE, TASK
 
 ROOT = Path(__file__).parent.parent

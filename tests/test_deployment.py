@@ -18,7 +18,7 @@ import pytest
 import yaml
 from sqlalchemy import text
 
-from cli.main import cli
+from cli.commands import cli
 from worker.queue.celery_app import KEY_PREFIX
 from worker.settings import Settings
 from worker.store.session import Database, open_database

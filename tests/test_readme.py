@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from cli.main import COMMANDS, cli
+from cli.commands import COMMANDS, cli
 from hcmodel.flags import Flag
 from worker.errors import HcBatchError
 

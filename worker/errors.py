@@ -419,24 +419,6 @@ class OutputUnwritable(OperatorError):
     code = "output-unwritable"
 
 
-class DiskFull(OperatorError):
-    """The disk is full.
-
-    Free some space, or write to another disk; no file was replaced.
-    """
-
-    code = "disk-full"
-
-
-class SystemRefused(OperatorError):
-    """The operating system refuses what the command needs.
-
-    Mend what it names, such as rights, space or limits, and type the command again.
-    """
-
-    code = "system-refused"
-
-
 class SchemaOutdated(OperatorError):
     """The database's tables do not belong to this version.
 
@@ -471,6 +453,24 @@ class BrokerUnreachable(ServiceUnavailable):
     """
 
     code = "broker-unreachable"
+
+
+class DiskFull(ServiceUnavailable):
+    """The disk is full.
+
+    Free some space, or write to another disk; no file was replaced.
+    """
+
+    code = "disk-full"
+
+
+class SystemRefused(ServiceUnavailable):
+    """The operating system refuses what the command needs.
+
+    Mend what it names, such as rights, space or limits, and type the command again.
+    """
+
+    code = "system-refused"
 
 
 class ModelMismatch(OperatorError):

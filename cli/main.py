@@ -1,0 +1,47 @@
+"""The entry point: loads the commands only when Ctrl-C and the standard streams are in order."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+from types import FrameType
+
+from cli.exit_codes import EXIT_INTERRUPTED
+
+
+def main() -> None:
+    """Run the command line and end the process with its exit code."""
+    # While libraries load nothing has begun, and a KeyboardInterrupt within them leaves a mess.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _leave)
+    _open_streams()
+    from cli.commands import run
+
+    sys.exit(run(sys.argv[1:]))
+
+
+def _leave(_signal: int, _frame: FrameType | None) -> None:
+    os._exit(EXIT_INTERRUPTED)
+
+
+def _open_streams() -> None:
+    """Make standard streams that can be written, in UTF-8 whatever the locale.
+
+    Where one is closed, the database's file would get its number, and words in between.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+if __name__ == "__main__":
+    main()
