@@ -12,9 +12,11 @@ import cv2
 import numpy as np
 
 from hcmodel.dataset.hc18 import LabelledImage, read_grey, read_truth
+from hcmodel.dataset.planes import PlaneImage
 from hcmodel.evaluation.metrics import Case, figures, trust
 from hcmodel.evaluation.negatives import NEGATIVES, Negative
 from hcmodel.evaluation.perturbations import CHANGES, Change, Shown
+from hcmodel.evaluation.planes import PlaneCase
 from hcmodel.geometry import Ellipse, Spacing
 from hcmodel.html_page import Table
 from worker.measuring.instrument import Instrument, ScanRequest
@@ -22,6 +24,8 @@ from worker.reading import FileFormat, classify
 from worker.result import Result, Status
 
 SEED = 18
+NOMINAL_SPACING = Spacing(0.15, 0.15)
+"""For images that do not tell the size of a pixel: their HC then is none, and their plane is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,29 @@ def measured_others(folder: Path, instrument: Instrument) -> Iterator[Result]:
     files = sorted(path for path in folder.iterdir() if isinstance(classify(path), FileFormat))
     requests = (ScanRequest(number, str(path)) for number, path in enumerate(files))
     return (result for _, result in instrument.measure(requests))
+
+
+def evaluate_planes(
+    images: Iterable[PlaneImage], instrument: Instrument, spacing: Spacing = NOMINAL_SPACING
+) -> Iterator[PlaneCase]:
+    """Yield what is said of images of known planes, as if a user gave this pixel size."""
+    waiting: dict[int, PlaneImage] = {}
+
+    def requests() -> Iterator[ScanRequest]:
+        for number, image in enumerate(images):
+            waiting[number] = image
+            yield ScanRequest(number, str(image.image_path), manual=spacing)
+
+    for request, result in instrument.measure(requests()):
+        yield PlaneCase(
+            image=waiting.pop(request.scan_id),
+            told_plane=result.head_plane.plane,
+            plane_confidence=result.head_plane.plane_confidence,
+            ellipse=_ellipse(result),
+            hc_mm=result.sizes.hc_mm,
+            flags=result.ellipse.flags,
+            code=result.code,
+        )
 
 
 class Stress:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -23,24 +25,37 @@ folder_argument = click.argument(
 
 def labelled(folder: Path) -> list[LabelledImage]:
     """Return the folder's images; raises ``TrainingDataUnusable`` that names what is wrong."""
-    try:
+    with naming_faults():
         return read_folder(folder)
-    except TrainingDataError as error:
-        raise TrainingDataUnusable(str(error)) from error
 
 
 def images_by_plane(folder: Path) -> list[PlaneImage]:
-    """Return the folder's images; raises ``TrainingDataUnusable`` that names what is wrong."""
-    try:
+    """Return the images of a folder by plane, likewise."""
+    with naming_faults():
         return read_planes(folder)
+
+
+@contextmanager
+def naming_faults() -> Iterator[None]:
+    """Tell a person as a mistake of theirs what is wrong with training data."""
+    try:
+        yield
     except TrainingDataError as error:
         raise TrainingDataUnusable(str(error)) from error
 
 
-def unseen_images(images: list[LabelledImage], card: Card) -> list[LabelledImage]:
-    """Return images of exams that did not train the card's weights."""
+def unseen_images(images: Sequence[LabelledImage], card: Card) -> list[LabelledImage]:
+    """Return images of exams that trained neither the card's network nor its gate."""
     known = set(card.training.get("exams", ()))  # type: ignore[call-overload]
+    if card.gate is not None:
+        known.update(card.gate.exams)
     return [image for image in images if image.exam not in known]
+
+
+def unseen_planes(images: Sequence[PlaneImage], card: Card) -> list[PlaneImage]:
+    """Return images of patients that did not train the card's gate."""
+    known = set() if card.gate is None else set(card.gate.patients)
+    return [image for image in images if image.patient not in known]
 
 
 def print_table(table: Table) -> None:

@@ -4,30 +4,42 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from cli.console import progress, stdout
-from cli.model.dataset import folder_argument, labelled, print_table, unseen_images
+from cli.model.dataset import (
+    folder_argument,
+    images_by_plane,
+    labelled,
+    naming_faults,
+    print_table,
+    unseen_images,
+    unseen_planes,
+)
 from hcmodel.dataset.hc18 import LabelledImage
+from hcmodel.dataset.planes import PlaneImage, check_divided
 from hcmodel.evaluation.metrics import Case
+from hcmodel.evaluation.planes import PlaneCase, plane_figures, plane_tables
 from hcmodel.evaluation.report import report_page
 from hcmodel.evaluation.tables import card_figures, tables_of
 from hcmodel.html_page import Table
 from hcmodel.model_card import Card
 from worker.errors import TrainingDataUnusable
-from worker.evaluation import Stress
+from worker.evaluation import Stress, evaluate_planes
 from worker.evaluation import evaluate as evaluate_images
-from worker.measuring.instrument import open_instrument, verify_weights
+from worker.measuring.instrument import Instrument, open_instrument, verify_weights
 from worker.roots import Roots
 from worker.settings import Settings
 
 if TYPE_CHECKING:
     from hcmodel.evaluation.fit_methods import FitComparison
+
+Image = TypeVar("Image", LabelledImage, PlaneImage)
 
 
 @click.command()
@@ -65,6 +77,12 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="With --stress: files that show no fetal head.",
 )
+@click.option(
+    "--planes",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="DIR",
+    help="Also judge on images by plane, of patients that did not train the gate.",
+)
 def command(
     folder: Path,
     chosen: tuple[Path, ...],
@@ -74,6 +92,7 @@ def command(
     fits: bool,
     stress_images: int | None,
     others: Path | None,
+    planes: Path | None,
 ) -> None:
     """Judge weights on labelled images, through the same path as measuring.
 
@@ -83,41 +102,45 @@ def command(
     Example: hc-batch model evaluate ~/hc18 --weights runs/hc18-fold0/hc18.keras
     """
     images = labelled(folder)
+    plane_images = images_by_plane(planes) if planes else []
     settings = Settings.from_environment()
     weights = chosen or (settings.weights,)
     if all_images and len(weights) > 1:
         raise click.BadParameter("takes one --weights", param_hint="--all-images")
     if all_images and into is not None:
         raise click.BadParameter("holds figures of unseen exams only", param_hint="--into")
-    cards = [verify_weights(replace(settings, weights=each)) for each in weights]
-    parts = [_part(images, card, all_images) for card in cards]
-    _each_once(parts)
+    all_settings = [replace(settings, weights=each) for each in weights]
+    cards = [verify_weights(each) for each in all_settings]
+    unseen = [unseen_images(images, card) for card in cards]
+    parts = _parts(images, unseen, cards, "exams", all_images)
+    unseen_by_plane = [unseen_planes(plane_images, card) for card in cards] if planes else []
+    plane_parts = _parts(plane_images, unseen_by_plane, cards, "patients", all_images)
+    _each_once(parts, plane_parts)
     stress, fitted = None, _comparison() if fits else None
     if stress_images is not None:
         stress = Stress(math.ceil(stress_images / len(weights)), others)
     folds = [
-        _judge(part, replace(settings, weights=each), stress, fitted)
-        for part, each in zip(parts, weights, strict=True)
+        _judge(part, each, stress, fitted) for part, each in zip(parts, all_settings, strict=True)
     ]
     cases = [case for fold in folds for case in fold]
-    seen = len(cases) - sum(len(unseen_images(images, card)) for card in cards)
-    tables = tables_of(cases, folds, seen)
+    tables = tables_of(cases, folds, len(cases) - _count(unseen))
     for more in (stress, fitted):
         tables += more.tables() if more else []
+    plane_cases = _judge_planes(plane_parts, all_settings)
+    if planes:
+        seen = len(plane_cases) - _count(unseen_by_plane)
+        tables += plane_tables(
+            plane_cases, planes.resolve().name, seen, {folder.resolve().name: cases}
+        )
     _print(tables, cases)
     if into is not None:
         card = verify_weights(replace(settings, weights=into))
-        replace(card, figures=card_figures(cases)).write(into)
+        replace(card, figures=card_figures(cases) | plane_figures(plane_cases)).write(into)
     if report is not None:
-        _write(report, cases, tables, images)
-
-
-def _write(
-    report: Path, cases: list[Case], tables: list[Table], images: list[LabelledImage]
-) -> None:
-    paths = {image.name: image.image_path for image in images}
-    report.write_text(report_page(cases, tables, paths), encoding="utf-8")
-    stdout.print(f"report: {report}")
+        paths = {image.name: image.image_path for image in images}
+        page = report_page(cases, tables, paths, plane_cases)
+        report.write_text(page, encoding="utf-8")
+        stdout.print(f"report: {report}")
 
 
 def _print(tables: list[Table], cases: list[Case]) -> None:
@@ -135,16 +158,26 @@ def _comparison() -> FitComparison:
     return FitComparison()
 
 
-def _part(images: list[LabelledImage], card: Card, all_images: bool) -> list[LabelledImage]:
-    """Return the images on which the card's weights are judged."""
-    unseen = unseen_images(images, card)
-    if not unseen and not all_images:
-        raise TrainingDataUnusable(
-            f"all {len(images)} images are of exams that trained these weights; --all-images "
-            "judges them all the same"
-        )
-    click.echo(f"{card.model}: {len(unseen)} of {len(images)} images are of unseen exams", err=True)
-    return images if all_images else unseen
+def _parts(
+    images: list[Image],
+    unseen: Sequence[list[Image]],
+    cards: Sequence[Card],
+    kind: str,
+    all_images: bool,
+) -> list[list[Image]]:
+    """Return the images on which the weights of each card are judged.
+
+    ``unseen``: for each card those of the ``kind`` (exams, patients) that did not train it.
+    """
+    for part, card in zip(unseen, cards, strict=False):
+        if not part and not all_images:
+            raise TrainingDataUnusable(
+                f"all {len(images)} images are of {kind} that trained these weights; --all-images "
+                "judges them all the same"
+            )
+        told = f"{card.model}: {len(part)} of {len(images)} images are of unseen {kind}"
+        click.echo(told, err=True)
+    return [images if all_images else part for part in unseen]
 
 
 def _judge(
@@ -153,8 +186,7 @@ def _judge(
     stress: Stress | None,
     fits: FitComparison | None,
 ) -> list[Case]:
-    # The folder is named by the person who judges; the roots are for files from others.
-    with open_instrument(replace(settings, data_roots=Roots())) as instrument:
+    with _open(settings) as instrument:
         cases = list(progress(evaluate_images(images, instrument), len(images), "evaluating"))
         if stress is not None:
             for done in progress(stress.add(images, instrument), None, "stress"):
@@ -168,10 +200,33 @@ def _judge(
     return cases
 
 
-def _each_once(parts: Sequence[Sequence[LabelledImage]]) -> None:
+def _judge_planes(
+    parts: Sequence[list[PlaneImage]], all_settings: Sequence[Settings]
+) -> list[PlaneCase]:
+    cases: list[PlaneCase] = []
+    for images, settings in zip(parts, all_settings, strict=False):
+        with _open(settings) as instrument:
+            cases += progress(evaluate_planes(images, instrument), len(images), "planes")
+    return cases
+
+
+def _open(settings: Settings) -> Instrument:
+    # The folder is named by the person who judges; the roots are for files from others.
+    return open_instrument(replace(settings, data_roots=Roots()))
+
+
+def _count(parts: Iterable[Sequence[object]]) -> int:
+    return sum(map(len, parts))
+
+
+def _each_once(
+    parts: Sequence[Sequence[LabelledImage]], plane_parts: Sequence[Sequence[PlaneImage]]
+) -> None:
     names = Counter(image.name for part in parts for image in part)
     name, count = names.most_common(1)[0]
     if count > 1:
         raise TrainingDataUnusable(
             f"{name} is unseen by {count} of the weights; give those of folds that do not overlap"
         )
+    with naming_faults():
+        check_divided(plane_parts)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import cv2
 import numpy as np
@@ -12,24 +12,45 @@ import numpy as np
 from hcmodel.dataset.hc18 import read_grey
 from hcmodel.drawing import draw_outline
 from hcmodel.evaluation.metrics import Case, errors_of, reliability, risk_coverage, worst
+from hcmodel.evaluation.planes import (
+    PlaneCase,
+    head_curve,
+    measured_bodies,
+    plane_curve,
+    refused_heads,
+)
+from hcmodel.geometry import Ellipse
 from hcmodel.html_page import Page, Table, photograph_of, picture_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+Shown = TypeVar("Shown", Case, PlaneCase)
 
 _SHOWN = 9
 _TRUTH_BGR = (80, 220, 80)
 _MEASURED_BGR = (60, 120, 255)
 
 
-def report_page(cases: Sequence[Case], tables: Sequence[Table], paths: Mapping[str, Path]) -> str:
+def report_page(
+    cases: Sequence[Case],
+    tables: Sequence[Table],
+    paths: Mapping[str, Path],
+    planes: Sequence[PlaneCase],
+) -> str:
     """Return HTML of what was printed and what only pictures tell; ``paths`` finds images."""
     page = Page("hc-batch: how well the network measures")
     for table in tables:
         page.table(table)
     answered = [case for case in cases if case.hc_mm is not None]
-    if not answered:
-        return page.html()
+    if answered:
+        _add_errors(page, answered, paths)
+    if planes:
+        _add_planes(page, planes)
+    return page.html()
+
+
+def _add_errors(page: Page, answered: Sequence[Case], paths: Mapping[str, Path]) -> None:
     page.heading("Plots")
     page.pictures(
         [
@@ -46,16 +67,27 @@ def report_page(cases: Sequence[Case], tables: Sequence[Table], paths: Mapping[s
         page.heading(title)
         page.text("Green: truth. Orange: measured.")
         page.pictures(_picture(case, paths[case.name]) for case in worst(members, _SHOWN))
-    return page.html()
 
 
-def _plot(draw: object, cases: Sequence[Case]) -> str:
+def _add_planes(page: Page, cases: Sequence[PlaneCase]) -> None:
+    page.heading("The gate's risk curve")
+    page.pictures([(_plot(_gate_risk, cases), "What is lost against what is let through")])
+    for title, members in (
+        ("Bodies that came out measured", measured_bodies(cases)),
+        ("Heads in a plane for HC that were refused", refused_heads(cases)),
+    ):
+        page.heading(f"{title}: {len(members)}")
+        page.text("Orange: what was outlined.")
+        page.pictures(map(_plane_picture, members[:_SHOWN]))
+
+
+def _plot(draw: Callable[[Axes, Sequence[Shown]], None], cases: Sequence[Shown]) -> str:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.8, 3.5), layout="constrained")
     axes = figure.add_subplot()
     axes.grid(alpha=0.3)
-    draw(axes, cases)  # type: ignore[operator]
+    draw(axes, cases)
     return picture_of(figure)
 
 
@@ -100,16 +132,44 @@ def _histogram(axes: Axes, cases: Sequence[Case]) -> None:
     axes.set_ylabel("images")
 
 
+def _gate_risk(axes: Axes, cases: Sequence[PlaneCase]) -> None:
+    for curve, label in (
+        (head_curve(cases), "heads lost, bodies let through"),
+        (plane_curve(cases), "heads for HC lost, other planes let through"),
+    ):
+        axes.step(*curve, where="post", label=label)
+    axes.set_xlabel("lost, %")
+    axes.set_ylabel("let through, %")
+    # A loss of one image in a thousand is to be seen as well as one of half.
+    axes.set_xscale("symlog", linthresh=0.1)
+    axes.set_xlim(0, 100)
+    axes.set_ylim(0, 100)
+    axes.legend()
+
+
 def _picture(case: Case, path: Path) -> tuple[str, str]:
-    grey = read_grey(path)
-    scale = 480 / grey.shape[1]
-    small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    shown = np.asarray(cv2.cvtColor(small, cv2.COLOR_GRAY2BGR), np.uint8)
-    draw_outline(shown, case.truth, _TRUTH_BGR, (scale, scale))
-    if case.ellipse is not None:
-        draw_outline(shown, case.ellipse, _MEASURED_BGR, (scale, scale))
     caption = (
         f"{case.name}: {case.difference_mm:+.1f} mm of {case.truth_hc_mm:.1f} mm, "
         f"confidence {case.confidence:.2f} {' '.join(case.flags)}"
     )
-    return photograph_of(shown), caption
+    return _outlined(path, {_TRUTH_BGR: case.truth, _MEASURED_BGR: case.ellipse}), caption
+
+
+def _plane_picture(case: PlaneCase) -> tuple[str, str]:
+    told = "" if case.told_plane is None else f", taken for {case.told_plane}"
+    sure = "" if case.plane_confidence is None else f" at {case.plane_confidence:.2f}"
+    image = case.image
+    caption = f"{image.name}: {image.plane}{told}{sure} {case.code or ''}"
+    return _outlined(image.image_path, {_MEASURED_BGR: case.ellipse}), caption
+
+
+def _outlined(path: Path, outlines: Mapping[tuple[int, int, int], Ellipse | None]) -> str:
+    """Return an image with outlines, each in its colour, as an address of ``html_page``."""
+    grey = read_grey(path)
+    scale = 480 / grey.shape[1]
+    small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    shown = np.asarray(cv2.cvtColor(small, cv2.COLOR_GRAY2BGR), np.uint8)
+    for color_bgr, outline in outlines.items():
+        if outline is not None:
+            draw_outline(shown, outline, color_bgr, (scale, scale))
+    return photograph_of(shown)

@@ -15,9 +15,12 @@ import numpy as np
 import pytest
 
 from hcmodel.dataset.hc18 import HC_COLUMN, PIXEL_SIZE_COLUMN
+from hcmodel.dataset.planes import BODIES, PLANES
+from hcmodel.drawing import noise_image
 from hcmodel.geometry import Spacing
 from hcmodel.model_card import SHIPPED, read_card, verify
 from hcmodel.phantom import draw_phantom, random_head
+from hcmodel.plane import Gate
 
 SHAPE = (180, 270)
 HC_BATCH = Path(sys.executable).parent / "hc-batch"
@@ -222,6 +225,61 @@ def test_folds_are_calibrated_and_judged_together(
     few = hc("model", "calibrate", labelled, "--weights", folds[0])
     assert few.returncode == 2
     assert "three folds" in few.stderr
+
+
+@pytest.fixture
+def planes(tmp_path: Path) -> Path:
+    """Phantoms as heads and noise as bodies, one patient for each plane."""
+    folder = tmp_path / "elsewhere"
+    (folder / "images").mkdir(parents=True)
+    lines = ["filename,plane,patient,machine"]
+    for number, plane in enumerate(PLANES):
+        rng = np.random.default_rng(number)
+        pixels = (
+            noise_image(SHAPE, rng)
+            if plane in BODIES
+            else draw_phantom(SHAPE, random_head(SHAPE, rng), rng)
+        )
+        cv2.imwrite(str(folder / "images" / f"{number}.png"), pixels)
+        lines.append(f"{number}.png,{plane},P{number},Scanner")
+    (folder / "planes.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def test_images_by_plane_are_judged_beside_the_labelled_ones(
+    labelled: Path, folds: list[Path], planes: Path, tmp_path: Path
+) -> None:
+    report = tmp_path / "report.html"
+    chosen = ("--weights", folds[0], "--planes", planes)
+    judged = hc("model", "evaluate", labelled, *chosen, "--report", report, "--into", folds[1])
+    assert judged.returncode == 0, judged.stderr
+    assert "7 of 7 images are of unseen patients" in judged.stderr
+    cells = [[cell.strip() for cell in line.split("│")[1:4]] for line in judged.stdout.splitlines()]
+    for wanted in (
+        ["bodies", "elsewhere", "3"],
+        ["bodies", "Scanner", "3"],
+        ["heads for HC", "elsewhere", "2"],
+        ["heads for HC", labelled.name, "4"],
+    ):
+        assert wanted in cells
+    assert "risk curve" in report.read_text(encoding="utf-8")
+    figures = verify(folds[1]).figures
+    assert (figures["unseen images by plane"], figures["bodies measured %"]) == (7, 0.0)
+
+    both = hc("model", "evaluate", labelled, *chosen, "--weights", folds[1])
+    assert both.returncode == 2
+    assert "patient P0 stands in two parts" in both.stderr
+    gate = Gate(0.65, 0.35, patients=tuple(f"P{number}" for number in range(len(PLANES))))
+    replace(verify(folds[2]), gate=gate).write(folds[2])
+    seen = hc("model", "evaluate", labelled, "--weights", folds[2], "--planes", planes)
+    assert seen.returncode == 2
+    assert "all 7 images are of patients that trained these weights" in " ".join(
+        seen.stderr.split()
+    )
+    (planes / "images" / "2.png").unlink()
+    unfit = hc("model", "evaluate", labelled, *chosen)
+    assert unfit.returncode == 2
+    assert "line 4: 2.png missing" in unfit.stderr
 
 
 def test_thorough_is_another_instrument_that_finds_the_same_head(
