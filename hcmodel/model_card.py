@@ -121,7 +121,8 @@ def _short_hash(card: Card) -> str:
         if card.doubt.features == _first_features(len(card.doubt.features)):
             del numbers["features"]
     if card.gate is not None:
-        numbers |= {"gate": [card.gate.min_no_head, card.gate.min_hc_plane]}
+        gate = card.gate
+        numbers |= {"gate": [gate.min_no_head, gate.min_hc_plane, gate.max_no_head]}
     text = json.dumps(numbers, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:6]
 

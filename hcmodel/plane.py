@@ -64,26 +64,27 @@ class PlaneOdds:
 class Gate:
     """Probabilities from which on the gate decides; in the weights' card.
 
-    From ``min_no_head`` of no head at all a head is refused; from ``min_hc_plane`` of a plane for
-    HC it passes. In between it is flagged: as another plane where the head is more likely there,
-    else as unsure. ``exams`` and ``patients`` are those of the images that trained it.
+    From ``min_no_head`` of no head at all an outline is refused. It passes from ``min_hc_plane`` of
+    a plane for HC, unless no head has more than ``max_no_head``. In between it is flagged: as
+    another plane where the head is likelier there, else as unsure. ``exams`` and ``patients`` are
+    those of the images that trained it.
 
     Raises ``ValueError`` for values that would fail in use.
     """
 
     min_no_head: float
     min_hc_plane: float
+    max_no_head: float
     exams: tuple[str, ...] = ()
     patients: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("min_no_head", "min_hc_plane"):
+        for name in ("min_no_head", "min_hc_plane", "max_no_head"):
             value = getattr(self, name)
             if not (isinstance(value, float) and 0 < value < 1):
                 raise ValueError(f"{name} must be a number between 0 and 1")
-        # Else a head might be refused and pass.
-        if self.min_no_head + self.min_hc_plane <= 1 and self.min_no_head < 0.5:
-            raise ValueError("min_no_head must be 0.5 or more")
+        if self.max_no_head >= self.min_no_head:
+            raise ValueError("max_no_head must be below min_no_head: what passes is not refused")
 
     def is_no_head(self, odds: PlaneOdds) -> bool:
         """Return whether another body part, or nothing, is outlined."""
@@ -91,7 +92,7 @@ class Gate:
 
     def flags(self, odds: PlaneOdds) -> tuple[Flag, ...]:
         """Return why a person must look at the plane of a head; none where it is one for HC."""
-        if odds.of(HC_PLANES) >= self.min_hc_plane:
+        if odds.of(HC_PLANES) >= self.min_hc_plane and odds.of(NO_HEAD) <= self.max_no_head:
             return ()
         other_plane = odds.of(OTHER_PLANES) > max(odds.of(HC_PLANES), odds.of(NO_HEAD))
         return (Flag.NOT_HC_PLANE if other_plane else Flag.PLANE_UNSURE,)

@@ -17,7 +17,7 @@ from worker.measuring.conclusion import RegionHead, conclude
 from worker.result import Result, Status
 from worker.scan import Box, Region, Scan
 
-GATE = Gate(min_no_head=0.7, min_hc_plane=0.4)
+GATE = Gate(min_no_head=0.7, min_hc_plane=0.4, max_no_head=0.5)
 SPACING = Spacing(0.5, 0.5)
 HEAD = Head(HeadFit(Ellipse(200, 150, 90, 70, 0), 0.005, 0.0, 1.0, 0.97, 0.9))
 
@@ -47,6 +47,8 @@ def concluded(*heads: Measurement, any_plane: bool = False) -> Result:
         (odds(trans_thalamic=0.39, other_head=0.45), (Flag.NOT_HC_PLANE,), False),
         (odds(trans_thalamic=0.39, other_head=0.3), (Flag.PLANE_UNSURE,), False),
         (odds(abdomen=0.3, thorax=0.3, trans_thalamic=0.31), (Flag.PLANE_UNSURE,), False),
+        (odds(abdomen=0.51, trans_thalamic=0.49), (Flag.PLANE_UNSURE,), False),
+        (odds(abdomen=0.49, trans_thalamic=0.51), (), False),
         (odds(abdomen=0.3, thorax=0.3, other_head=0.29), (Flag.PLANE_UNSURE,), True),
     ],
 )
@@ -100,11 +102,14 @@ def test_whatever_the_odds_one_thing_follows(seed: int) -> None:
     assert head.plane in seen.group
     assert head.plane_confidence == pytest.approx(seen.of(seen.group))
     assert head.is_no_head == (seen.of(NO_HEAD) >= GATE.min_no_head)
-    assert (head.flags == ()) == (seen.of(HC_PLANES) >= GATE.min_hc_plane)
+    passes = seen.of(HC_PLANES) >= GATE.min_hc_plane and seen.of(NO_HEAD) <= GATE.max_no_head
+    assert (head.flags == ()) == passes
     assert not (head.is_no_head and head.flags == ())
 
 
-@pytest.mark.parametrize("limits", [(0.0, 0.5), (0.7, 1.0), (0.4, 0.5), ("0.7", 0.5)])
-def test_a_gate_that_cannot_decide_is_refused(limits: tuple[float, float]) -> None:
-    with pytest.raises(ValueError, match="min_"):
+@pytest.mark.parametrize(
+    "limits", [(0.0, 0.5, 0.3), (0.7, 1.0, 0.3), (0.4, 0.5, 0.4), ("0.7", 0.5, 0.3)]
+)
+def test_a_gate_that_cannot_decide_is_refused(limits: tuple[float, float, float]) -> None:
+    with pytest.raises(ValueError, match="m[inax]+_"):
         Gate(*limits)
