@@ -269,7 +269,7 @@ def test_images_by_plane_are_judged_beside_the_labelled_ones(
     both = hc("model", "evaluate", labelled, *chosen, "--weights", folds[1])
     assert both.returncode == 2
     assert "patient P0 stands in two parts" in both.stderr
-    gate = Gate(0.65, 0.35, patients=tuple(f"P{number}" for number in range(len(PLANES))))
+    gate = Gate(0.75, 0.3, 0.3, patients=tuple(f"P{number}" for number in range(len(PLANES))))
     replace(verify(folds[2]), gate=gate).write(folds[2])
     seen = hc("model", "evaluate", labelled, "--weights", folds[2], "--planes", planes)
     assert seen.returncode == 2
