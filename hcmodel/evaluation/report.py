@@ -135,15 +135,15 @@ def _histogram(axes: Axes, cases: Sequence[Case]) -> None:
 def _gate_risk(axes: Axes, cases: Sequence[PlaneCase]) -> None:
     for curve, label in (
         (head_curve(cases), "heads lost, bodies let through"),
-        (plane_curve(cases), "heads for HC lost, other planes let through"),
+        (plane_curve(cases), "heads for HC lost, other heads let through"),
     ):
         axes.step(*curve, where="post", label=label)
     axes.set_xlabel("lost, %")
     axes.set_ylabel("let through, %")
-    # A loss of one image in a thousand is to be seen as well as one of half.
+    # One image in a thousand is to be seen as well as half of them; no image is 0.
     axes.set_xscale("symlog", linthresh=0.1)
-    axes.set_xlim(0, 100)
-    axes.set_ylim(0, 100)
+    axes.set_yscale("symlog", linthresh=0.1)
+    axes.set(xlim=(0, 100), ylim=(0, 100))
     axes.legend()
 
 
