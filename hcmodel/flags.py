@@ -25,7 +25,7 @@ class Flag(StrEnum):
 
     CUT_BY_BORDER = (
         "cut-by-border",
-        "more than 15 % of the outline lie beyond the picture or the sector in it; the ellipse is "
+        "more than 20 % of the outline lie beyond the picture or the sector in it; the ellipse is "
         "completed from the rest",
     )
     FRAGMENTED_MASK = "fragmented-mask", "the segmentation has several pieces"

@@ -25,16 +25,6 @@ def get_gate_net() -> keras.Model:
     return keras.Model(seen, odds, name="gate_net")
 
 
-def with_half_turn(gate: keras.Model) -> keras.Model:
-    """Return the mean of what a gate says of crops as they are and turned by half.
-
-    A head may lie either way in an image.
-    """
-    seen = keras.Input((ROWS, COLUMNS, CHANNELS), name="gate")
-    turned = keras.ops.flip(seen, (1, 2))
-    return keras.Model(seen, layers.Average()([gate(seen), gate(turned)]), name="gate_turned")
-
-
 def _convolved(x: keras.KerasTensor, filters: int, size: int, stride: int = 1) -> keras.KerasTensor:
     """Return a convolution, normalised, with ReLU."""
     x = layers.Conv2D(

@@ -142,9 +142,9 @@ def test_a_late_head_may_be_off_by_a_share_of_it() -> None:
 
 
 def test_an_outline_beyond_the_sector_is_flagged() -> None:
-    inside = Head(HeadFit(Ellipse(0, 0, 40, 30, 0), 0.005, 0.0, 1.0, 0.97, 0.9), beyond_share=0.14)
+    inside = Head(HeadFit(Ellipse(0, 0, 40, 30, 0), 0.005, 0.0, 1.0, 0.97, 0.9), beyond_share=0.19)
     assert judge(inside, SPACING, None) == ()
-    assert judge(replace(inside, beyond_share=0.16), SPACING, None) == (Flag.CUT_BY_BORDER,)
+    assert judge(replace(inside, beyond_share=0.21), SPACING, None) == (Flag.CUT_BY_BORDER,)
 
 
 def test_grey_that_is_no_ultrasounds_is_flagged() -> None:
