@@ -374,6 +374,15 @@ class PathOutsideRoots(OperatorError):
     code = "path-outside-roots"
 
 
+class FoldersNested(OperatorError):
+    """A folder to watch lies in another one, so that its files would be taken twice.
+
+    Name the outer one only: all below it is watched.
+    """
+
+    code = "folders-nested"
+
+
 class PixelSizesInvalid(OperatorError):
     """The table of pixel sizes cannot be used.
 

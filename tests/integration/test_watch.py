@@ -87,13 +87,13 @@ def test_a_file_rests_only_after_two_looks_and_the_settle_time(inbox: Path) -> N
     path.write_bytes(PNG * 2)
     assert folder.settled() == []
     (ready,) = folder.settled()
-    assert ready[0] == path
+    assert ready.path == path
     assert folder.settled() == [ready]
-    folder.mark_taken([ready])
+    folder.mark_taken({ready: ready.version})
     assert folder.settled() == []
     path.write_bytes(PNG * 3)
     assert folder.settled() == []
-    assert [each for each, _ in folder.settled()] == [path]
+    assert [each.path for each in folder.settled()] == [path]
 
     patient = Folder(inbox, settle_s=0.4, recursive=True)
     for _ in range(3):

@@ -15,12 +15,9 @@ from typing import Any
 import pytest
 
 from rig.waiting import until
-from rig.watcher import PNG, QUICK, files, sources, watching
-from worker.result import FileIdentity, Result, Status
+from rig.watcher import PNG, QUICK, end, files, sources, watching
 from worker.settings import Settings
-from worker.store.claims import claim, finish
 from worker.store.progress import latest_batches, skipped_files
-from worker.store.rows import select_rows
 from worker.store.session import Database
 from worker.watching.mounts import filesystem_of, is_network, on_network
 
@@ -31,18 +28,6 @@ MOVE = replace(QUICK, move=True)
 def database_url(tmp_path: Path) -> str:
     """What is tested here is the file system: one kind of database will do."""
     return f"sqlite:///{tmp_path / 'ledger.sqlite3'}"
-
-
-def end(database: Database, name: str, code: str | None = None) -> None:
-    """Ends the newest scan of that file as a worker does."""
-    scan_id = max(r.scan_id for r in select_rows(database) if Path(r.source).name == name)
-    (claimed,) = claim(database, [scan_id], "test", lease_s=60)
-    status = Status.REJECTED if code else Status.MEASURED
-    sha256 = None if code else f"{scan_id:064x}"
-    assert (
-        finish(database, claimed, Result(status, "m", code=code, file=FileIdentity(sha256=sha256)))
-        is status
-    )
 
 
 def test_several_roots_have_a_batch_each(

@@ -147,19 +147,6 @@ def insert_skipped(database: Database, batch_id: str, skipped: Sequence[NewSkip]
         connection.execute(database.insert_new(SkippedFileRow), rows)
 
 
-def known_versions(
-    database: Database, batch_id: str, sources: Sequence[str]
-) -> set[tuple[str, str]]:
-    """Return source and version of those scans that the batch holds already."""
-    with database.reading() as connection:
-        rows = connection.execute(
-            select(ScanRow.source, ScanRow.version)
-            .where(ScanRow.batch_id == batch_id, ScanRow.source.in_(sources))
-            .distinct()
-        )
-        return {(source, version) for source, version in rows}
-
-
 def finish_intake(database: Database, batch_id: str) -> None:
     """Note that all files of the request are in."""
     with database.writing() as connection:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 
 from sqlalchemy import (
@@ -106,36 +106,58 @@ def requeue(
         again.append(ScanRow.code == code)
     if older_than_s is not None:
         again.append(ScanRow.changed_at < now(-older_than_s))
-    ids = select(ScanRow.id).where(*again)
     with database.writing() as connection:
         if batch_id is not None:
             require(connection, batch_id)
-        connection.execute(
-            update(BatchRow)
-            .where(BatchRow.id.in_(select(ScanRow.batch_id).where(*again)))
-            .values(kind=func.replace(BatchRow.kind, BatchKind.RUN, BatchKind.SUBMIT))
+        return _queue_again(connection, again)
+
+
+def retry_changed(
+    database: Database, batch_id: str, source: str, version: str, new_version: str
+) -> None:
+    """Queue what was refused of a file once more, now that the file or its sidecar has changed.
+
+    All rows of this version take the new one; what is measured, or at work, keeps its state.
+    """
+    of_file = (
+        ScanRow.batch_id == batch_id,
+        ScanRow.source == source,
+        ScanRow.version == version,
+    )
+    with database.writing() as connection:
+        _queue_again(connection, [*of_file, ScanRow.state.in_(REQUEUEABLE)])
+        connection.execute(update(ScanRow).where(*of_file).values(version=new_version))
+
+
+def _queue_again(connection: Connection, again: Sequence[ColumnElement[bool]]) -> int:
+    """Queue ended scans once more; return how many. Their results go, their history stays."""
+    ids = select(ScanRow.id).where(*again)
+    connection.execute(
+        update(BatchRow)
+        .where(BatchRow.id.in_(select(ScanRow.batch_id).where(*again)))
+        .values(kind=func.replace(BatchRow.kind, BatchKind.RUN, BatchKind.SUBMIT))
+    )
+    event = select(ScanRow.id, ScanRow.attempts, literal(Event.REQUEUED.value), ScanRow.code).where(
+        *again
+    )
+    connection.execute(
+        insert(AttemptRow).from_select(["scan_id", "number", "event", "code"], event)
+    )
+    connection.execute(delete(ResultRow).where(ResultRow.scan_id.in_(ids)))
+    return connection.execute(
+        update(ScanRow)
+        .where(*again)
+        .values(
+            state=Status.QUEUED,
+            attempts=0,
+            code=None,
+            message=None,
+            model=None,
+            published_at=None,
+            queued_at=now(),
+            changed_at=now(),
         )
-        event = select(
-            ScanRow.id, ScanRow.attempts, literal(Event.REQUEUED.value), ScanRow.code
-        ).where(*again)
-        connection.execute(
-            insert(AttemptRow).from_select(["scan_id", "number", "event", "code"], event)
-        )
-        connection.execute(delete(ResultRow).where(ResultRow.scan_id.in_(ids)))
-        return connection.execute(
-            update(ScanRow)
-            .where(*again)
-            .values(
-                state=Status.QUEUED,
-                attempts=0,
-                code=None,
-                message=None,
-                model=None,
-                published_at=None,
-                queued_at=now(),
-                changed_at=now(),
-            )
-        ).rowcount
+    ).rowcount
 
 
 def cancel(database: Database, batch_id: str) -> int:

@@ -10,12 +10,12 @@ import logging
 import os
 import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-from worker.reading.sidecar import without_sidecars
+from worker.reading.sidecar import sidecar_of, without_sidecars
 
 logger = logging.getLogger(__name__)
 
@@ -51,13 +51,27 @@ class Signature:
     mtime_ns: int
     ctime_ns: int
 
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A file as it was seen, with the sidecar that tells its pixel size, where there is one."""
+
+    path: Path
+    signature: Signature
+    sidecar: Signature | None = None
+
     @property
     def version(self) -> str:
-        """Tells the contents of one path apart, also in the ledger and after a restart."""
-        return f"{self.size}:{self.mtime_ns}"
+        """Tells the contents of one path apart, in the ledger too and after a restart."""
+        file = self.signature
+        version = f"{file.size}:{file.mtime_ns}:{file.inode}:{file.ctime_ns}"
+        if self.sidecar is None:
+            return version
+        return f"{version}:{self.sidecar.size}:{self.sidecar.mtime_ns}"
 
-
-Ready = tuple[Path, Signature]
+    def is_unchanged(self) -> bool:
+        """Whether the file itself, sidecar aside, is still as it was seen."""
+        return signature_of(self.path) == self.signature
 
 
 class Folder:
@@ -67,11 +81,11 @@ class Folder:
         self, root: Path, settle_s: float, recursive: bool, marker: str | None = None
     ) -> None:
         self.root = root
-        self._settle_s = settle_s
+        self.settle_s = settle_s
         self._recursive = recursive
         self._marker = marker
         self._since_s: dict[Ready, float] = {}
-        self._taken: set[Ready] = set()
+        self._taken: dict[Ready, str] = {}
 
     def settled(self) -> list[Ready]:
         """Return files unchanged for at least ``settle_s``, over two looks or more.
@@ -81,22 +95,24 @@ class Folder:
         present_s = time.monotonic()
         before = self._since_s
         self._since_s = {ready: before.get(ready, present_s) for ready in self._listing()}
-        self._taken &= self._since_s.keys()
+        self._taken = {r: version for r, version in self._taken.items() if r in self._since_s}
         return [
             ready
             for ready, since_s in self._since_s.items()
-            if ready in before
-            and ready not in self._taken
-            and present_s - since_s >= self._settle_s
+            if ready in before and ready not in self._taken and present_s - since_s >= self.settle_s
         ]
 
-    def mark_taken(self, files: Iterable[Ready]) -> None:
-        """Report these no more as long as they stay the same."""
-        self._taken.update(files)
+    def mark_taken(self, versions: Mapping[Ready, str]) -> None:
+        """Report these no more as long as they stay the same; the ledger has them as versions."""
+        self._taken.update(versions)
 
-    def taken(self) -> list[Ready]:
-        """Files that were marked as taken and have stayed the same, by path."""
-        return sorted(self._taken, key=lambda ready: ready[0])
+    def taken(self) -> list[tuple[Ready, str]]:
+        """Files that were marked as taken and have stayed the same, by path, with the version."""
+        return sorted(self._taken.items(), key=lambda taken: taken[0].path)
+
+    def rest_s(self, ready: Ready) -> float:
+        """For how long the file has been as it is, as far as it was watched."""
+        return time.monotonic() - self._since_s[ready]
 
     def _listing(self) -> Iterator[Ready]:
         folders = [(self.root, self._marker is None)]
@@ -119,10 +135,13 @@ class Folder:
                     files.append(folder / entry.name)
                 elif self._recursive and not self._is_ours(folder, entry.name):
                     folders.append((folder / entry.name, complete))
+            present = set(files)
             for path in without_sidecars(files) if complete else []:
                 signature = signature_of(path)
+                sidecar = sidecar_of(path)
                 if signature is not None:
-                    yield path, signature
+                    beside = signature_of(sidecar) if sidecar in present else None
+                    yield Ready(path, signature, beside)
 
     def _is_ours(self, folder: Path, name: str) -> bool:
         return folder == self.root and name in (DONE, FAILED)

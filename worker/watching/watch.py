@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import watchfiles
 
+from worker.errors import FoldersNested
 from worker.intake.discover import Options
 from worker.intake.submit import OnIntake
 from worker.metrics import WATCH_SCAN_SECONDS
@@ -43,6 +46,8 @@ def watch(
     ``metrics``: where to serve them. Raises ``ServiceUnavailable`` where database or broker are
     out of reach at the start, and ``OperatorError``.
     """
+    if options.recursive:
+        _refuse_nested(roots)
     stop = stop or threading.Event()
     with (
         serving(settings) as broker_url,
@@ -57,6 +62,13 @@ def watch(
             for inbox in inboxes:
                 with WATCH_SCAN_SECONDS.time():
                     inbox.look()
+
+
+def _refuse_nested(roots: Sequence[Path]) -> None:
+    real = [Path(os.path.realpath(root)) for root in roots]
+    for (inner, given), outer in itertools.permutations(zip(real, roots, strict=True), 2):
+        if inner.is_relative_to(outer[0]):
+            raise FoldersNested(f"{given} in {outer[1]}")
 
 
 def _wakes(

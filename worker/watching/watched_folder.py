@@ -6,7 +6,7 @@ import errno
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,13 +17,17 @@ from worker.queue.publisher import Publisher
 from worker.settings import Settings
 from worker.store.batches import (
     BatchKind,
+    NewScan,
+    NewSkip,
     finish_intake,
-    known_versions,
     open_batch,
 )
+from worker.store.finished_files import taken_files
+from worker.store.recovery import retry_changed
 from worker.store.session import Database
+from worker.watching.known_files import Standing, judge
 from worker.watching.mounts import on_network
-from worker.watching.move_finished import move_ended
+from worker.watching.move_finished import REFUSED_REST, Mover
 from worker.watching.stability import Folder, Ready, WatchOptions
 
 logger = logging.getLogger(__name__)
@@ -61,6 +65,7 @@ class Inbox:
         self._batch = open_batch(database, BatchKind.WATCH, label, label)
         finish_intake(database, self._batch)
         self._intake = Intake(self._batch)
+        self._mover = Mover(database, self._batch, self.root, self._roots)
         self._folder: Folder | None = None
         self._told: str | None = None
         self._busy: set[Path] = set()
@@ -79,10 +84,16 @@ class Inbox:
         try:
             self._take_all(folder, settled)
             if self._how.move:
-                for part in _parts(folder.taken()):
-                    move_ended(self._database, self._batch, self.root, self._roots, part)
+                self._move(folder)
         except ServiceUnavailable as error:
             logger.warning("%s", error)
+
+    def _move(self, folder: Folder) -> None:
+        taken = folder.taken()
+        rest_s = REFUSED_REST * folder.settle_s
+        rested = {ready for ready, _ in taken if folder.rest_s(ready) >= rest_s}
+        for start in range(0, len(taken), _PART_FILES):
+            self._mover.move_ended(taken[start : start + _PART_FILES], rested)
 
     def _take_all(self, folder: Folder, settled: list[Ready]) -> None:
         full = self._full_disk()
@@ -90,26 +101,54 @@ class Inbox:
             self._tell(f"paused: more than {self._how.max_disk_percent:g} % of {full} are used")
             return
         self._tell(None)
-        busy = {path for path, _ in settled if _is_busy(path)}
+        busy = {ready.path for ready in settled if _is_busy(ready.path)}
         for path in sorted(busy - self._busy):
             logger.warning("waiting for %s, which is busy", path)
         self._busy = busy
-        for part in _parts([ready for ready in settled if ready[0] not in busy]):
-            self._intake += self._take(part)
-            folder.mark_taken(part)
+        at_rest = [ready for ready in settled if ready.path not in busy]
+        for start in range(0, len(at_rest), _PART_FILES):
+            intake, versions = self._take(at_rest[start : start + _PART_FILES])
+            self._intake += intake
+            folder.mark_taken(versions)
             self._on_progress(self._intake)
 
-    def _take(self, files: list[Ready]) -> Intake:
-        """Put the new ones among the files into the ledger, then tell the workers."""
-        sources = [self._roots.stored(path) for path, _ in files]
-        known = known_versions(self._database, self._batch, list(filter(is_storable, sources)))
-        seen = [
-            scan_or_skip
-            for source, (path, signature) in zip(sources, files, strict=True)
-            if (source, signature.version) not in known
-            for scan_or_skip in self._request.look_at(path, signature.version)
-        ]
-        return take_part(self._database, self._batch, seen, self._send, published=True)
+    def _take(self, files: list[Ready]) -> tuple[Intake, dict[Ready, str]]:
+        """Put the new ones among the files into the ledger, then tell the workers.
+
+        Returns what was taken, and the ledger's version of each file that needs no other look.
+        """
+        sources = {ready: self._roots.stored(ready.path) for ready in files}
+        known = taken_files(
+            self._database, self._batch, list(filter(is_storable, sources.values()))
+        )
+        seen: list[NewScan | NewSkip] = []
+        versions: dict[Ready, str] = {}
+        for ready, source in sources.items():
+            verdict = judge(ready, known.get(source, []), self._roots.paths)
+            if verdict.standing is Standing.BUSY:
+                continue
+            versions[ready] = verdict.version
+            if verdict.standing is Standing.NEW:
+                seen.extend(self._look_at(ready))
+            elif verdict.standing is Standing.CHANGED:
+                self._try_again(ready, source, verdict.version)
+                versions[ready] = ready.version
+        return take_part(self._database, self._batch, seen, self._send, published=True), versions
+
+    def _look_at(self, ready: Ready) -> list[NewScan | NewSkip]:
+        entries = list(self._request.look_at(ready.path, ready.version))
+        for entry in entries:
+            if isinstance(entry, NewSkip):
+                logger.info("skipped: %s: %s", ready.path, entry.reason)
+        scans = sum(isinstance(entry, NewScan) for entry in entries)
+        if scans:
+            logger.info("taken: %s, frames: %d", ready.path, scans)
+        return entries
+
+    def _try_again(self, ready: Ready, source: str, version: str) -> None:
+        """Queue what was refused of a file that has changed, or has another sidecar."""
+        retry_changed(self._database, self._batch, source, version, ready.version)
+        logger.info("again: %s, which has changed", ready.path)  # the reconciler tells the workers
 
     def _send(self, scan_ids: Sequence[int]) -> None:
         try:
@@ -151,8 +190,3 @@ def _is_busy(path: Path) -> bool:
     except OSError as error:
         return error.errno in (errno.EBUSY, errno.ESTALE)
     return False
-
-
-def _parts(files: list[Ready]) -> Iterator[list[Ready]]:
-    for start in range(0, len(files), _PART_FILES):
-        yield files[start : start + _PART_FILES]
