@@ -8,7 +8,8 @@ from cli.console import stdout
 from worker.errors import SchemaOutdated
 from worker.settings import Settings
 from worker.store import schema
-from worker.store.session import make_engine, translated
+from worker.store.database_errors import translated
+from worker.store.session import make_engine
 
 
 @click.group()

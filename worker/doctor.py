@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from sqlalchemy import select
@@ -14,15 +15,18 @@ from sqlalchemy import select
 from worker.errors import HcBatchError, SchemaOutdated, ServiceUnavailable
 from worker.measuring.instrument import verify_weights
 from worker.queue.broker import reachable_url
-from worker.queue.publisher import workers_listening
+from worker.queue.publisher import reachable_publisher
 from worker.settings import Settings
 from worker.store import schema
 from worker.store.clock import now
-from worker.store.session import Database, make_engine, translated
+from worker.store.database_errors import translated
+from worker.store.session import Database, make_engine
 
 MAX_CLOCK_DIFFERENCE_S = 5.0  # leases go by the database's clock; logs are hard to join beyond
 MIN_FREE_BYTES = 2 * 1024**3  # some million rows and a log
 
+_NOTHING_YET = "nothing yet, the first command makes it"
+_RECONCILED_ROUNDS = 6  # without an answer: one is no news on a busy machine
 _GPU_ANSWER_S = 10.0  # a driver that loads takes seconds
 
 
@@ -38,12 +42,19 @@ class Finding:
 
 def examine(settings: Settings) -> Iterator[Finding]:
     """Check one thing after the other; yield each finding as soon as it is known."""
-    database = Database(make_engine(settings.database_url))
+    path = settings.sqlite_path
+    is_first_day = path is not None and not path.exists()
+    opened = cache(lambda: Database(make_engine(settings.database_url)))
+
+    def of_database(check: Callable[[Database], str]) -> Callable[[], str]:
+        # Connecting would make SQLite's file: that is left to who stores something.
+        return lambda: _NOTHING_YET if is_first_day else check(opened())
+
     try:
         for about, check in (
-            ("database", lambda: _database(database, settings)),
-            ("schema", lambda: _schema(database)),
-            ("clock", lambda: _clock(database)),
+            ("database", of_database(lambda database: _database(database, settings))),
+            ("schema", of_database(_schema)),
+            ("clock", of_database(_clock)),
             ("broker", lambda: _broker(settings)),
             ("workers", lambda: _workers(settings)),
             ("weights", lambda: _weights(settings)),
@@ -52,7 +63,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
         ):
             yield _finding(about, check)
     finally:
-        database.close()
+        if opened.cache_info().currsize:
+            opened().close()
 
 
 class _Unwell(Exception):
@@ -82,8 +94,12 @@ def _database(database: Database, settings: Settings) -> str:
 def _schema(database: Database) -> str:
     with translated():
         state = schema.check(database.engine)
+    if state.is_empty:
+        return _NOTHING_YET
     if not state.current:
-        raise SchemaOutdated(f"found {state.revision or 'no tables'}, need {state.head}")
+        difference = f"; {state.drift[0]}" if state.drift else ""
+        found = state.revision or "tables without a revision"
+        raise SchemaOutdated(f"found {found}, need {state.head}{difference}")
     return f"revision {state.revision}"
 
 
@@ -104,9 +120,16 @@ def _broker(settings: Settings) -> str:
 
 
 def _workers(settings: Settings) -> str:
-    if not workers_listening(settings):
+    with reachable_publisher(settings) as publisher:
+        count = 0 if publisher is None else publisher.count_workers()
+        since_s = None if publisher is None else publisher.since_reconciled_s()
+    if not count:
         raise _Unwell("no worker listens", "Start one: hc-batch worker")
-    return "listening"
+    compared = "never" if since_s is None else f"{since_s:.0f} s ago"
+    text = f"{count} listening; ledger and broker last compared {compared}"
+    if since_s is not None and since_s > _RECONCILED_ROUNDS * max(settings.reconcile_s, 10):
+        raise _Unwell(text, "See the worker's log for what hinders it.")
+    return text
 
 
 def _weights(settings: Settings) -> str:

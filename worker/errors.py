@@ -347,6 +347,33 @@ class SettingInvalid(OperatorError):
     code = "setting-invalid"
 
 
+class SettingMissing(OperatorError):
+    """A setting is needed here.
+
+    Set this environment variable.
+    """
+
+    code = "setting-missing"
+
+
+class FolderUnusable(OperatorError):
+    """A folder for this product's own files cannot be used.
+
+    Give this user the right to write there, or name another: HC_DATA_DIR, HC_DATABASE_URL, TMPDIR.
+    """
+
+    code = "folder-unusable"
+
+
+class SocketFolderUnsafe(OperatorError):
+    """The folder of the private Redis' socket is not this user's alone: it may be a stranger's.
+
+    Find out who made it, remove it, and start again; or set HC_BROKER_URL.
+    """
+
+    code = "socket-folder-unsafe"
+
+
 class PortUnusable(OperatorError):
     """Metrics cannot be served at this port.
 
@@ -437,6 +464,15 @@ class SchemaOutdated(OperatorError):
     code = "schema-outdated"
 
 
+class DatabaseRefused(OperatorError):
+    """The database refuses this role or cannot hold what is stored.
+
+    Give it the right that is named, or a database of its own in UTF-8.
+    """
+
+    code = "database-refused"
+
+
 class ServiceUnavailable(HcBatchError):
     """A service is out of reach.
 
@@ -453,6 +489,24 @@ class DatabaseUnreachable(ServiceUnavailable):
     """
 
     code = "database-unreachable"
+
+
+class DatabaseReadOnly(ServiceUnavailable):
+    """The database takes no changes at present.
+
+    Wait for the end of its fail-over, or point HC_DATABASE_URL at the primary server.
+    """
+
+    code = "database-read-only"
+
+
+class DatabaseCrowded(ServiceUnavailable):
+    """The database takes no more connections.
+
+    Run fewer workers, or raise its max_connections.
+    """
+
+    code = "database-crowded"
 
 
 class BrokerUnreachable(ServiceUnavailable):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from functools import cache
 
+from worker.private_folder import make_private
 from worker.settings import Settings
 
 
@@ -13,7 +14,7 @@ def hit(point: str) -> None:
     settings = _settings()
     if point not in settings.failpoints:
         return
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    make_private(settings.data_dir)
     try:
         (settings.data_dir / f"failpoint-{point}").touch(exist_ok=False)
     except FileExistsError:

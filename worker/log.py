@@ -27,6 +27,25 @@ def about(**ids: object) -> Iterator[None]:
         _ids.reset(token)
 
 
+class Hindrance:
+    """What hinders some work: told when it begins or changes and when it is over, not each time."""
+
+    def __init__(self, logger: logging.Logger, over: str) -> None:
+        self._logger = logger
+        self._over = over
+        self._told: str | None = None
+
+    def tell(self, what: str | None, hint: str = "") -> None:
+        """Log ``what`` hinders, with a hint, or that nothing does any more: ``None``."""
+        if what == self._told:
+            return
+        if what is None:
+            self._logger.info("%s", self._over)
+        else:
+            self._logger.warning("%s%s", what, hint)
+        self._told = what
+
+
 def configure(level: str, form: str = TEXT) -> None:
     """Write a line per event to stderr, in UTC; with ``json`` an object for log collectors."""
     handler = logging.StreamHandler()

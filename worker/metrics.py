@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 STAGE_SECONDS = Histogram(
     "hc_stage_seconds",
@@ -19,6 +19,11 @@ REPUBLISHED = Counter(
     "hc_republished", "Scans published again: a rising count means that the broker loses."
 )
 WORKER_LOST = Counter("hc_worker_lost", "Scans taken from workers that died or fell silent.")
+LAST_RECONCILED = Gauge(
+    "hc_reconciler_last_success",
+    "When ledger and broker were last compared, in seconds since 1970.",
+    multiprocess_mode="mostrecent",
+)
 WATCH_SCAN_SECONDS = Histogram(
     "hc_watch_scan_seconds",
     "Time for one look at a watched folder.",

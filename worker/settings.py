@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +17,7 @@ from hcmodel.gestational_age import FORMULAS, HADLOCK_1984
 from hcmodel.model_card import SHIPPED
 from worker import addresses, log
 from worker.addresses import Unfit, redacted
-from worker.errors import SettingInvalid
+from worker.errors import SettingInvalid, SettingMissing
 from worker.roots import Roots
 
 # Where a process can be made to die, in the order of a scan's way.
@@ -35,12 +36,24 @@ _DEATHS = {"kill9": Signals.SIGKILL, "segfault": Signals.SIGSEGV}
 
 _VARIABLE = "variable"
 _DAY_S = 86_400
+_NEARLY = 0.85
+"""Likeness of two names: a letter or two apart, or swapped."""
+
+
+def _path(text: str) -> Path:
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError:
+        raise Unfit("a path whose ~ is the home of a user") from None
 
 
 def _directory(text: str) -> Path:
-    path = Path(text).expanduser().absolute()
-    if path.exists() and not path.is_dir():
+    path = _path(text)
+    # Not Path.exists, which raises where a folder above may not be entered.
+    if os.path.exists(path) and not os.path.isdir(path):
         raise Unfit("a folder")
+    if "?" in str(path):
+        raise Unfit("a path without ?, which would end the database's address")
     return path
 
 
@@ -48,9 +61,9 @@ def _roots(text: str) -> Roots:
     by_name: dict[str, Path] = {}
     for part in filter(None, text.split(os.pathsep)):
         name, equals, folder = part.partition("=")
-        root = Path(folder if equals else part).expanduser().absolute()
+        root = _path(folder if equals else part)
         name = name if equals else root.name
-        if not root.is_dir() or not name or name in by_name:
+        if not os.path.isdir(root) or not name or name in by_name:
             raise Unfit(
                 f"existing folders or NAME=FOLDER, each name once, with {os.pathsep!r} between"
             )
@@ -59,8 +72,8 @@ def _roots(text: str) -> Roots:
 
 
 def _file(text: str) -> Path:
-    path = Path(text).expanduser().absolute()
-    if not path.is_file():
+    path = _path(text)
+    if not os.path.isfile(path):
         raise Unfit("an existing file")
     return path
 
@@ -263,11 +276,12 @@ class Settings:
     def from_environment(cls, env: Mapping[str, str] = os.environ) -> Settings:
         """Read the settings from ``HC_*``; an empty variable counts as absent.
 
-        Raises ``SettingInvalid``.
+        Raises ``SettingInvalid`` and ``SettingMissing``.
         """
+        _refuse_misspelt(env)
         given = {each.name: _parsed(env, each.metadata[_VARIABLE]) for each in fields(cls)}
         given = {name: value for name, value in given.items() if value is not None}
-        data_dir = given.setdefault("data_dir", Path(user_data_dir("hc-batch")))
+        data_dir = given["data_dir"] = given.get("data_dir") or _default_data_dir()
         given.setdefault("database_url", f"sqlite:///{data_dir / 'hc-batch.sqlite3'}")
         return cls(**given)
 
@@ -281,6 +295,12 @@ class Settings:
             yield variable, variable.shown or plain
 
     @property
+    def sqlite_path(self) -> Path | None:
+        """File of the database, where it is SQLite."""
+        scheme, _, path = self.database_url.partition(":///")
+        return Path(path) if scheme == "sqlite" else None
+
+    @property
     def database_name(self) -> str:
         """The database's address without its password."""
         return redacted(self.database_url)
@@ -289,6 +309,24 @@ class Settings:
     def broker_name(self) -> str:
         """The broker's address without its password."""
         return redacted(self.broker_url) if self.broker_url else f"embedded, in {self.data_dir}"
+
+
+def _default_data_dir() -> Path:
+    try:
+        return Path(user_data_dir("hc-batch"))
+    except RuntimeError:
+        raise SettingMissing("HC_DATA_DIR, since this user has no home") from None
+
+
+def _refuse_misspelt(env: Mapping[str, str]) -> None:
+    """Refuse a name that is nearly one of ours: what it says would be passed over in silence."""
+    known = [each.metadata[_VARIABLE].name for each in fields(Settings)]
+    for name in env:
+        if not name.upper().startswith("HC_") or name in known:
+            continue
+        near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=_NEARLY)
+        if near and env[name].strip():
+            raise SettingInvalid(f"{name} is no setting; {near[0]} is one")
 
 
 def _parsed(env: Mapping[str, str], variable: Variable) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
+from rig.waiting import until
 from worker import doctor as examination
 from worker.settings import Settings
 from worker.store.session import open_database
@@ -116,3 +118,35 @@ def test_the_gpu_is_what_its_driver_says(
     monkeypatch.setenv("PATH", f"{tool.parent}:/usr/bin:/bin")
     (gpu,) = [each for each in examination.examine(settings) if each.about == "gpu"]
     assert (gpu.text, gpu.remedy is None) == (text_of_it, is_well)
+
+
+def test_on_the_first_day_nothing_is_wrong_but_the_missing_worker(tmp_path: Path) -> None:
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("HC_")
+    } | {"HC_DATA_DIR": str(tmp_path / "new")}
+    code, lines = doctor(environment)
+    for about in ("database", "schema", "clock"):
+        assert lines[about].endswith("nothing yet, the first command makes it")
+    assert [about for about, line in lines.items() if " WRONG " in line] == ["workers"]
+    assert code == 2
+    assert not (tmp_path / "new").exists()
+
+
+def test_workers_are_counted_and_the_reconcilers_last_success_is_told(
+    environment: dict[str, str], redis_url: str, tmp_path: Path
+) -> None:
+    environment = environment | {"HC_BROKER_URL": redis_url}
+    log = tmp_path / "log"
+    with log.open("wb") as file:
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "cli.main", "worker"], env=environment, stderr=file
+        )
+    try:
+        until(lambda: " ready." in log.read_text())
+        _, lines = doctor(environment)
+    finally:
+        worker.terminate()
+        worker.wait(60)
+    assert " ok " in lines["workers"]
+    assert "1 listening; ledger and broker last compared " in lines["workers"]
+    assert lines["workers"].endswith(" s ago")

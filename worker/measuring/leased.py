@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import logging
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from worker import failpoint, log
 from worker.errors import HcBatchError, OperatorError, ServiceUnavailable, TimeLimit
 from worker.metrics import STAGE_SECONDS
 from worker.result import Result, Status
-from worker.retry import until_available
+from worker.retry import repeating, until_available
 from worker.settings import Settings
 from worker.store.claims import (
     Claim,
@@ -41,6 +40,11 @@ _STORE = STAGE_SECONDS.labels("store")
 # Of a chunk's time limit: a message takes on more work for so long, and needs the rest to end.
 _MORE_SHARE = 0.25
 
+# Owners of this process whose scans could not be given back, the database being away: first thing
+# when it is there again, or the next claim would count as another attempt.
+_owed: list[str] = []
+
+Value = TypeVar("Value")
 OnFinished = Callable[[Claim, Status], None]
 
 
@@ -61,7 +65,8 @@ def measure_ids(
     """
     finished = 0
     with _hold(database, settings, time_limit=time_limit) as hold:
-        fresh = claim(database, scan_ids, hold.owner, lease_s=settings.lease_s, untried=True)
+        take = partial(claim, database, scan_ids, hold.owner, lease_s=settings.lease_s)
+        fresh = hold.patiently(partial(take, untried=True))
         failpoint.hit("after-claim")
 
         def more() -> list[Claim]:
@@ -74,7 +79,7 @@ def measure_ids(
             claims = _and_more(fresh, more, for_s=settings.chunk_limit_s * _MORE_SHARE)
             finished += hold.measure(open_instrument(), claims)
         # What was tried before may be what killed its worker: alone, it takes no neighbour along.
-        while alone := claim(database, scan_ids, hold.owner, lease_s=settings.lease_s, limit=1):
+        while alone := hold.patiently(partial(take, limit=1)):
             finished += hold.measure(open_instrument(), alone)
     failpoint.hit("before-ack")
     return finished
@@ -121,13 +126,25 @@ def _and_more(
 
 @dataclass(slots=True)
 class _Hold:
-    """What one owner works on; ``moved_s`` is when the last result came, by the monotonic clock."""
+    """What one owner works on.
+
+    ``moved_s`` is when the last result came, by the monotonic clock; ``is_waiting``: for a database
+    that is away, which no scan is to blame for.
+    """
 
     database: Database
     owner: str
     lease_s: float
     on_finished: OnFinished
     moved_s: float = field(default_factory=time.monotonic)
+    is_waiting: bool = False
+
+    def patiently(self, act: Callable[[], Value]) -> Value:
+        """Ask the database, and wait for it for a lease; raises ``ServiceUnavailable`` then."""
+        self.is_waiting = True  # and stays so where a time limit ends the waiting
+        value = until_available(act, self.lease_s)
+        self.is_waiting = False
+        return value
 
     def measure(self, instrument: Instrument, claims: Iterable[Claim]) -> int:
         """Measure and finish each; return how many were still the owner's at the end."""
@@ -141,8 +158,7 @@ class _Hold:
         def is_known(request: ScanRequest, sha256: str) -> bool:
             claimed = held[request.scan_id]
             key = (sha256, claimed.frame, request.manual, claimed.any_plane, instrument.model)
-            original = until_available(lambda: find_measured(self.database, *key), self.lease_s)
-            return original is not None
+            return self.patiently(lambda: find_measured(self.database, *key)) is not None
 
         finished = 0
         for request, result in instrument.measure(requests(), is_known):
@@ -160,7 +176,7 @@ class _Hold:
         end = partial(finish, self.database, claimed, result)
         # A result outlives a short absence of the database; its scan is ours for a lease.
         with _STORE.time():
-            status = until_available(end, self.lease_s)
+            status = self.patiently(end)
         if status is None:
             logger.warning("scan %d was taken over or cancelled meanwhile", claimed.scan_id)
         elif result.code is not None:
@@ -187,35 +203,37 @@ def _hold(
 ) -> Iterator[_Hold]:
     """Hold for one owner: leases are renewed while work moves; what is left is given back."""
     hold = _Hold(database, new_owner(), settings.lease_s, on_finished)
-    done = threading.Event()
-    heartbeat = threading.Thread(target=_renew, args=(hold, settings, done), daemon=True)
-    heartbeat.start()
-    try:
-        yield hold
-    finally:
-        done.set()
-        heartbeat.join()
-        with suppress(ServiceUnavailable):  # then the leases run out by themselves
-            give_back(database, hold.owner, _blame(sys.exception(), time_limit))
+    renew_leases = partial(_renew, hold, settings)
+    # Two renewals may fail before a lease runs out.
+    with repeating("heartbeat", renew_leases, settings.lease_s / 3, at_once=False):
+        while _owed:
+            hold.patiently(partial(give_back, database, _owed[-1]))
+            _owed.pop()
+        try:
+            yield hold
+        finally:
+            because = _blame(sys.exception(), time_limit, hold)
+            try:
+                give_back(database, hold.owner, because)
+            except (ServiceUnavailable, OperatorError):
+                if because is None:
+                    _owed.append(hold.owner)
 
 
-def _blame(error: BaseException | None, time_limit: type[Exception]) -> HcBatchError | None:
+def _blame(
+    error: BaseException | None, time_limit: type[Exception], hold: _Hold
+) -> HcBatchError | None:
     """Return why the scans in hand may be at fault; None where they certainly are not."""
     if error is None or isinstance(error, OperatorError | ServiceUnavailable):
         return None
     if not isinstance(error, Exception):
         return None  # an interrupt, or the end of the process
     if isinstance(error, time_limit):
-        return TimeLimit()
+        return None if hold.is_waiting else TimeLimit()
     return error if isinstance(error, HcBatchError) else HcBatchError(type(error).__name__)
 
 
-def _renew(hold: _Hold, settings: Settings, done: threading.Event) -> None:
-    while not done.wait(settings.lease_s / 3):  # two renewals may fail before it runs out
-        if time.monotonic() - hold.moved_s > settings.chunk_limit_s:
-            logger.warning("nothing was finished for %g s: leases run out", settings.chunk_limit_s)
-            continue
-        try:
-            renew(hold.database, hold.owner, lease_s=settings.lease_s)
-        except ServiceUnavailable as error:
-            logger.warning("leases not renewed: %s", error)
+def _renew(hold: _Hold, settings: Settings) -> None:
+    if time.monotonic() - hold.moved_s > settings.chunk_limit_s:
+        raise TimeLimit(f"nothing was finished for {settings.chunk_limit_s:g} s: leases run out")
+    renew(hold.database, hold.owner, lease_s=settings.lease_s)

@@ -13,7 +13,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from worker.errors import PortUnusable, ServiceUnavailable
+from worker.errors import HcBatchError, PortUnusable
+from worker.log import Hindrance
 from worker.multiprocess_metrics import Address
 from worker.queue.celery_app import KEY_PREFIX, QUEUE
 from worker.queue.redis_client import connect, translated
@@ -57,13 +58,16 @@ class _Present(Collector):
         self._database = database
         self._broker_url = broker_url
         self._disks = disks
+        self._hindrance = Hindrance(logger, "all metrics are known again")
 
     def collect(self) -> Iterator[Metric]:
         try:
             yield from self._of_ledger()
             yield self._of_broker()
-        except ServiceUnavailable as error:
-            logger.warning("%s", error)
+        except HcBatchError as error:
+            self._hindrance.tell(str(error))
+        else:
+            self._hindrance.tell(None)
         yield self._of_disks()
 
     def _of_ledger(self) -> Iterator[Metric]:

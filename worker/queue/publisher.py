@@ -16,6 +16,7 @@ from worker.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+_RECONCILED = f"{KEY_PREFIX}reconciled"
 _PING_S = 1.0  # a worker that measures answers all the same: its pool is another process
 
 
@@ -49,6 +50,28 @@ class Publisher:
         """
         with _translated():
             return bool(self._app.control.ping(timeout=_PING_S, limit=1))
+
+    def count_workers(self) -> int:
+        """Count of workers that answer; takes a second. Raises ``BrokerUnreachable``."""
+        with _translated():
+            return len(self._app.control.ping(timeout=_PING_S) or ())
+
+    def note_reconciled(self) -> None:
+        """Store that ledger and broker were compared, by the broker's clock.
+
+        Raises ``BrokerUnreachable``.
+        """
+        with translated():
+            self._client.set(_RECONCILED, self._client.time()[0])
+
+    def since_reconciled_s(self) -> float | None:
+        """Seconds since a worker last compared ledger and broker; None where none ever did.
+
+        Raises ``BrokerUnreachable``.
+        """
+        with translated():
+            stamp = self._client.get(_RECONCILED)
+            return None if stamp is None else self._client.time()[0] - float(stamp)
 
     def close(self) -> None:
         """End the connections."""

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import logging
-import threading
+import math
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
-from worker.errors import ServiceUnavailable
-from worker.metrics import REPUBLISHED, WORKER_LOST
+from worker.metrics import LAST_RECONCILED, REPUBLISHED, WORKER_LOST
 from worker.queue.embedded_redis import EmbeddedRedis
 from worker.queue.publisher import Publisher, reachable_publisher
+from worker.retry import repeating
 from worker.settings import Settings
+from worker.store.claims import give_back
 from worker.store.owner import is_known_dead
-from worker.store.recovery import free_dead, free_expired, present_owners, take_unpublished
+from worker.store.recovery import (
+    expired_owners,
+    free_dead,
+    free_expired,
+    present_owners,
+    take_unpublished,
+)
 from worker.store.session import Database
 
 logger = logging.getLogger(__name__)
@@ -67,29 +75,48 @@ def publish_now(database: Database, settings: Settings) -> int:
 @contextmanager
 def reconciling(database: Database, settings: Settings, broker_url: str) -> Iterator[None]:
     """Reconcile now and then beside the block, in a thread."""
-    done = threading.Event()
-    thread = threading.Thread(target=_run, args=(database, settings, broker_url, done), daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
+    with closing(Publisher(settings, broker_url)) as publisher:
+        reconciler = _Reconciler(database, settings, publisher)
+        with repeating("reconciler", reconciler.work, settings.reconcile_s, at_once=True):
+            yield
 
 
-def _run(database: Database, settings: Settings, broker_url: str, done: threading.Event) -> None:
-    publisher = Publisher(settings, broker_url)
-    embedded = EmbeddedRedis(settings.data_dir) if settings.broker_url is None else None
-    while True:
-        try:
-            if embedded is not None:
-                embedded.ensure()
-            recovered = reconcile(database, publisher, settings)
-        except ServiceUnavailable as error:
-            logger.warning("%s", error)
+class _Reconciler:
+    """One round after the other, and whether the last one came to its end."""
+
+    def __init__(self, database: Database, settings: Settings, publisher: Publisher) -> None:
+        self._database = database
+        self._settings = settings
+        self._publisher = publisher
+        self._embedded = EmbeddedRedis(settings.data_dir) if settings.broker_url is None else None
+        self._is_outage = False
+        self._lenient_until_s = -math.inf
+
+    def work(self) -> None:
+        """Do one round.
+
+        What an outage cost its owners costs no attempt: for a lease after it those that live may
+        renew theirs; what is then found to be lost, for the length of another, was lost to it.
+        """
+        present_s = time.monotonic()
+        if self._is_outage:
+            self._lenient_until_s = present_s + 2 * self._settings.lease_s
+        self._is_outage = True
+        if self._embedded is not None:
+            self._embedded.ensure()
+        if present_s < self._lenient_until_s:
+            freed = self._free_leniently(present_s)
         else:
-            if recovered.freed or recovered.published:
-                logger.info("freed %d, published %d", recovered.freed, recovered.published)
-        if done.wait(settings.reconcile_s):
-            publisher.close()
-            return
+            freed = free_lost(self._database)
+        published = publish_due(self._database, self._publisher, self._settings)
+        self._publisher.note_reconciled()
+        self._is_outage = False  # an error would have left this line out
+        LAST_RECONCILED.set_to_current_time()
+        if freed or published:
+            logger.info("freed %d, published %d", freed, published)
+
+    def _free_leniently(self, present_s: float) -> int:
+        lost = {owner for owner in present_owners(self._database) if is_known_dead(owner)}
+        if present_s > self._lenient_until_s - self._settings.lease_s:
+            lost.update(expired_owners(self._database))
+        return sum(give_back(self._database, owner) for owner in lost)

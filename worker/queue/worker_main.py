@@ -10,7 +10,7 @@ from contextlib import ExitStack, suppress
 from celery.exceptions import SecurityWarning
 
 from worker import log
-from worker.errors import ServiceUnavailable
+from worker.errors import HcBatchError
 from worker.measuring.instrument import verify_weights
 from worker.multiprocess_metrics import Address
 from worker.queue.broker import serving
@@ -55,7 +55,7 @@ def serve(settings: Settings, concurrency: int = 1, metrics: Address | None = No
         os.environ.pop("_MP_FORK_LOGLEVEL_", None)
         worker.start()
         # Its processes are gone; what they held need not wait for a lease, nor costs an attempt.
-        with suppress(ServiceUnavailable):  # then the leases run out by themselves
+        with suppress(HcBatchError):  # then the leases run out by themselves
             for owner in filter(is_of_a_child, present_owners(database)):
                 give_back(database, owner)
         return worker.exitcode or 0

@@ -52,6 +52,17 @@ def present_owners(database: Database) -> list[str]:
         return [owner for owner in owners if owner is not None]
 
 
+def expired_owners(database: Database) -> list[str]:
+    """Return whose leases have run out."""
+    with database.reading() as connection:
+        owners = connection.scalars(
+            select(ScanRow.owner)
+            .where(ScanRow.owner.is_not(None), ScanRow.lease_until < now())
+            .distinct()
+        )
+        return [owner for owner in owners if owner is not None]
+
+
 def take_unpublished(database: Database, *, list_empty: bool, grace_s: float) -> list[int]:
     """Mark scans as published whose message was never sent or is lost; return some ids at a time.
 

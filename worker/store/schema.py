@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, inspect, text
 
-from worker.errors import SchemaOutdated
+from worker.errors import DatabaseRefused, SchemaOutdated
 from worker.store.tables import Base
 
 if TYPE_CHECKING:
@@ -24,11 +24,15 @@ _UPGRADE_LOCK = 0x6863_6261  # "hcba"; any number that others do not use
 
 @dataclass(frozen=True, slots=True)
 class SchemaState:
-    """The tables' revision, this version's, and where tables and code differ."""
+    """The tables' revision, this version's, and where tables and code differ.
+
+    ``is_empty``: none of the tables is there yet.
+    """
 
     revision: str | None
     head: str
     drift: tuple[str, ...]
+    is_empty: bool = False
 
     @property
     def current(self) -> bool:
@@ -37,25 +41,39 @@ class SchemaState:
 
 
 def ensure(engine: Engine) -> None:
-    """Create the tables in an empty database.
+    """Create the tables in a database that has none of them yet.
 
-    Raises ``SchemaOutdated`` where an older or newer version made them.
+    Raises ``SchemaOutdated`` where an older or newer version made them, and ``DatabaseRefused``
+    where they cannot be in this database.
     """
     with engine.connect() as connection:
+        _refuse_encoding(connection)
+        _refuse_foreign(connection)
         revision = _revision(connection)
-        empty = revision is None and _is_empty(connection)
-    if empty:
+        is_empty = revision is None and not _own_tables(connection)
+    if is_empty:
         upgrade(engine)
     elif revision != HEAD:
         raise SchemaOutdated(f"found {revision or 'tables without a revision'}, need {HEAD}")
 
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
-    """Bring the tables up to this version; harmless where they are."""
-    from alembic import command
+    """Bring the tables up to this version; harmless where they are.
 
+    Raises ``SchemaOutdated`` where a newer version made them, and ``DatabaseRefused``.
+    """
+    from alembic import command
+    from alembic.util import CommandError
+
+    with engine.connect() as connection:
+        _refuse_encoding(connection)
+        _refuse_foreign(connection)
+        present = _revision(connection)
     with _migrating(engine) as config:
-        command.upgrade(config, revision)
+        try:
+            command.upgrade(config, revision)
+        except CommandError as error:  # a revision that this version does not know
+            raise SchemaOutdated(f"found {present}, need {HEAD}") from error
 
 
 def downgrade(engine: Engine, revision: str) -> None:
@@ -67,14 +85,19 @@ def downgrade(engine: Engine, revision: str) -> None:
 
 
 def check(engine: Engine) -> SchemaState:
-    """Compare the tables with the code."""
+    """Compare the tables with the code; other programs' tables in the database are left out."""
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        _refuse_encoding(connection)
+        _refuse_foreign(connection)
+        opts = {"compare_type": True, "include_name": _is_own}
+        context = MigrationContext.configure(connection, opts=opts)
         differences = compare_metadata(context, Base.metadata)
-        return SchemaState(_revision(connection), HEAD, tuple(map(str, differences)))
+        revision, drift = _revision(connection), tuple(map(str, differences))
+        is_empty = revision is None and not _own_tables(connection)
+        return SchemaState(revision, HEAD, drift, is_empty)
 
 
 @contextmanager
@@ -104,5 +127,26 @@ def _revision(connection: Connection) -> str | None:
     return revision
 
 
-def _is_empty(connection: Connection) -> bool:
-    return not set(inspect(connection).get_table_names()) & set(Base.metadata.tables)
+def _own_tables(connection: Connection) -> set[str]:
+    return set(inspect(connection).get_table_names()) & set(Base.metadata.tables)
+
+
+def _is_own(name: str | None, kind: str, _parents: object) -> bool:
+    return kind != "table" or name in Base.metadata.tables
+
+
+def _refuse_foreign(connection: Connection) -> None:
+    """Refuse a database whose revision is another program's: the name of the table is Alembic's."""
+    revision = _revision(connection)
+    if revision is not None and not _own_tables(connection) and not revision.isdecimal():
+        raise DatabaseRefused(f"another program keeps its revision {revision} in alembic_version")
+
+
+def _refuse_encoding(connection: Connection) -> None:
+    if connection.dialect.name != "postgresql":
+        return
+    encoding = connection.scalar(text("SHOW server_encoding"))
+    if encoding != "UTF8":
+        raise DatabaseRefused(
+            f"it is in {encoding}; CREATE DATABASE hc ENCODING 'UTF8' TEMPLATE template0"
+        )

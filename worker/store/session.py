@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import (
-    DatabaseError,
-    DBAPIError,
-    InterfaceError,
-    OperationalError,
-    SQLAlchemyError,
-)
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
-from worker.errors import DatabaseUnreachable, SchemaOutdated
+from worker.errors import DatabaseUnreachable, FolderUnusable
+from worker.private_folder import make_private
 from worker.settings import Settings
 from worker.store import schema
+from worker.store.database_errors import translated
 from worker.store.tables import Base
 
 _BUSY_TIMEOUT_MS = 30_000  # SQLite's writers queue: longer than any transaction of ours
 _READING = {"hc_reading": True}
+_IDENTITY, _LOG = "hc_identity", "hc_log"
 
 # A server that vanishes without a word is noticed within seconds, not by the kernel's hours.
 _POSTGRESQL_ARGUMENTS = {
@@ -34,6 +34,10 @@ _POSTGRESQL_ARGUMENTS = {
     "keepalives_count": 3,
     "tcp_user_timeout": 20_000,
     "application_name": "hc-batch",
+    # File names are Unicode, whatever the database was made for; schema.ensure looks at that.
+    "client_encoding": "utf8",
+    # A prepared statement has a name in one session: pgbouncer's next transaction is in another.
+    "prepare_threshold": None,
 }
 
 
@@ -70,8 +74,11 @@ class Database:
 def open_database(settings: Settings) -> Iterator[Database]:
     """Connect, and create the tables where there are none yet.
 
-    Raises ``DatabaseUnreachable`` and ``SchemaOutdated``.
+    Raises ``DatabaseUnreachable`` and its like, ``DatabaseRefused``, ``FolderUnusable`` and
+    ``SchemaOutdated``.
     """
+    if settings.sqlite_path is not None and settings.sqlite_path.parent == settings.data_dir:
+        make_private(settings.data_dir)
     engine = make_engine(settings.database_url)
     try:
         with translated():
@@ -91,43 +98,59 @@ def make_engine(database_url: str) -> Engine:
         return create_engine(
             url, connect_args=_POSTGRESQL_ARGUMENTS, pool_pre_ping=True, hide_parameters=True
         )
-    folder = Path(url.database or "").parent
+    path = Path(url.database or "")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # SQLite gives its other files the mode of this one.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError as error:
-        raise DatabaseUnreachable(f"{folder}: {error.strerror}") from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise FolderUnusable(f"{path}: {error.strerror}") from error
+        raise DatabaseUnreachable(f"{path}: {error.strerror}") from error
     engine = create_engine(url, hide_parameters=True)
-    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "do_connect", partial(_refuse_missing, path))
+    event.listen(engine, "connect", partial(_configure_sqlite, path))
+    event.listen(engine, "checkout", partial(_notice_replaced, path))
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-@contextmanager
-def translated() -> Iterator[None]:
-    """Tell a database out of reach from a mistake of ours.
+def _refuse_missing(path: Path, *_: object) -> None:
+    """Refuse to connect to a file that has gone: SQLite would begin an empty one in its place."""
+    if not path.exists():
+        raise DatabaseUnreachable(f"{path} has gone")
 
-    Raises ``DatabaseUnreachable``, and ``SchemaOutdated`` where a table or column is missing.
+
+def _notice_replaced(
+    path: Path,
+    _connection: DBAPIConnection,
+    record: ConnectionPoolEntry,
+    _proxy: PoolProxiedConnection,
+) -> None:
+    """Connect anew where another file lies under the path, such as a backup that was put back.
+
+    SQLite would read the old file's log into the new one, if it still lies there.
     """
+    log = path.with_name(f"{path.name}-wal")
+    if record.info[_IDENTITY] == _identity(path):
+        record.info[_LOG] = _identity(log)
+        return
+    if record.info.get(_LOG) == _identity(log):
+        for stale in (log, path.with_name(f"{path.name}-shm")):
+            stale.unlink(missing_ok=True)
+    raise InvalidatePoolError("the file was replaced")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
     try:
-        yield
-    except DBAPIError as error:
-        # Its subclasses about statements and rows are mistakes of ours; the class itself is what
-        # SQLite says of a file that is damaged or no database.
-        if type(error) not in (OperationalError, InterfaceError, DatabaseError):
-            raise
-        reason = _first_line(error)
-        if "no such table" in reason or "no such column" in reason:
-            raise SchemaOutdated(reason) from error
-        raise DatabaseUnreachable(reason) from error
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
-def _first_line(error: SQLAlchemyError) -> str:
-    # The driver's own words: SQLAlchemy's hold the statement.
-    text = str(getattr(error, "orig", None) or error).strip()
-    return text.splitlines()[0] if text else type(error).__name__
-
-
-def _configure_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+def _configure_sqlite(path: Path, connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+    record.info[_IDENTITY] = _identity(path)
     # Python's driver would begin transactions by itself, and too late to be IMMEDIATE.
     connection.isolation_level = None
     cursor = connection.cursor()
