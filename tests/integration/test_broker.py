@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from worker.errors import BrokerUnreachable
+from worker.errors import BrokerUnreachable, SocketFolderUnsafe
 from worker.queue.broker import reachable_url, serving
 from worker.queue.embedded_redis import EmbeddedRedis
 from worker.queue.redis_client import connect
@@ -134,3 +134,73 @@ def test_it_listens_to_this_user_only(tmp_path: Path) -> None:
         assert EmbeddedRedis(tmp_path).socket.stat().st_mode & 0o077 == 0
         with pytest.raises(redis.ResponseError):
             client.execute_command("SELECT", 1)
+
+
+def test_a_removed_socket_ends_the_old_server(tmp_path: Path) -> None:
+    """Two servers would write one append-only file."""
+    embedded = EmbeddedRedis(tmp_path)
+    with embedded.used():
+        connect(embedded.url).set("hint", "kept")
+        old = server_pid(embedded)
+        embedded.socket.unlink()
+        embedded.ensure()
+        assert server_pid(embedded) != old
+        assert not Path(f"/proc/{old}/cwd").exists()
+        assert connect(embedded.url).get("hint") == b"kept"
+
+
+@pytest.mark.parametrize(("was", "becomes"), [(b"$3", b"$x"), (b"*3", b"\x00\x00")])
+def test_a_damaged_file_is_set_aside(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, was: bytes, becomes: bytes
+) -> None:
+    embedded = EmbeddedRedis(tmp_path)
+    with embedded.used():
+        for number in range(100):
+            connect(embedded.url).set(f"hint{number}", "lost")
+    file = embedded.folder / "appendonly.aof"
+    content = file.read_bytes()
+    half = len(content) // 2
+    file.write_bytes(content[:half] + content[half:].replace(was, becomes))
+    for _ in range(2):
+        with embedded.used():
+            assert embedded.answers()
+    assert caplog.text.count("did not start: set its file aside") == 1
+    assert (embedded.folder / "appendonly.aof.damaged").stat().st_size == len(content)
+
+
+def test_its_address_does_not_depend_on_tmpdir(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / ("d" * 120)
+    before = EmbeddedRedis(folder).url
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    assert EmbeddedRedis(folder).url == before
+
+
+@pytest.mark.parametrize("depth", [1, 120])
+@pytest.mark.parametrize("is_link", [False, True])
+def test_a_socket_folder_open_to_others_is_refused(
+    tmp_path: Path, depth: int, is_link: bool
+) -> None:
+    embedded = EmbeddedRedis(tmp_path / ("d" * depth))
+    folder = embedded.socket.parent
+    folder.parent.mkdir(exist_ok=True)
+    if is_link:
+        (tmp_path / "theirs").mkdir()
+        folder.symlink_to(tmp_path / "theirs")
+    else:
+        folder.mkdir()
+        folder.chmod(0o777)
+    try:
+        with pytest.raises(SocketFolderUnsafe), embedded.used():
+            pass
+        embedded.socket.touch()
+        with pytest.raises(SocketFolderUnsafe):
+            embedded.answers()
+    finally:
+        embedded.socket.unlink(missing_ok=True)
+        if is_link:
+            folder.unlink()
+        elif depth > 1:
+            folder.rmdir()
