@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import signal
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import watchfiles
@@ -50,6 +51,7 @@ def watch(
         _refuse_nested(roots)
     stop = stop or threading.Event()
     with (
+        _stopped_by_sigterm(stop),
         serving(settings) as broker_url,
         open_database(settings) as database,
         exporting(metrics, database, broker_url, [settings.data_dir, *roots]),
@@ -61,7 +63,7 @@ def watch(
         for _ in _wakes([inbox.root for inbox in inboxes], how, options.recursive, stop):
             for inbox in inboxes:
                 with WATCH_SCAN_SECONDS.time():
-                    inbox.look()
+                    inbox.look(stop)
 
 
 def _refuse_nested(roots: Sequence[Path]) -> None:
@@ -69,6 +71,22 @@ def _refuse_nested(roots: Sequence[Path]) -> None:
     for (inner, given), outer in itertools.permutations(zip(real, roots, strict=True), 2):
         if inner.is_relative_to(outer[0]):
             raise FoldersNested(f"{given} in {outer[1]}")
+
+
+@contextmanager
+def _stopped_by_sigterm(stop: threading.Event) -> Iterator[None]:
+    """Set ``stop`` on SIGTERM, which the kernel keeps from the first process of a container.
+
+    Only the main thread may say so: in another one the caller has its own way.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _wakes(

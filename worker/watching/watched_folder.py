@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 import shutil
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 from worker.errors import BrokerUnreachable, ServiceUnavailable
 from worker.intake.discover import Options, Request, is_storable
 from worker.intake.submit import Intake, OnIntake, take_part
+from worker.log import Hindrance
 from worker.queue.publisher import Publisher
 from worker.settings import Settings
 from worker.store.batches import (
@@ -67,46 +69,58 @@ class Inbox:
         self._intake = Intake(self._batch)
         self._mover = Mover(database, self._batch, self.root, self._roots)
         self._folder: Folder | None = None
-        self._told: str | None = None
+        self._hindrance = Hindrance(logger, f"going on with {self.root}")
+        self._outage = Hindrance(logger, f"{self.root}: the service is there again")
+        self._deaf = Hindrance(logger, f"{self.root}: the broker is there again")
         self._busy: set[Path] = set()
         on_progress(self._intake)
 
-    def look(self) -> None:
-        """Look once: take what has come to rest, move what has ended; log what hinders."""
+    def look(self, stop: threading.Event) -> None:
+        """Look once: take what has come to rest, move what has ended; log what hinders.
+
+        A large folder is left in its middle on ``stop``.
+        """
         folder = self._folder or self._new_folder()
         try:
             settled = folder.settled()
         except OSError as error:
-            self._tell(f"waiting for {self.root}: {error.strerror}")
+            self._hindrance.tell(f"waiting for {self.root}: {error.strerror}")
             self._folder = None  # what comes back is looked at anew; the ledger knows the rest
             return
         self._folder = folder
         try:
-            self._take_all(folder, settled)
+            self._take_all(folder, settled, stop)
             if self._how.move:
-                self._move(folder)
+                self._move(folder, stop)
         except ServiceUnavailable as error:
-            logger.warning("%s", error)
+            self._outage.tell(str(error))
+        else:
+            self._outage.tell(None)
 
-    def _move(self, folder: Folder) -> None:
+    def _move(self, folder: Folder, stop: threading.Event) -> None:
         taken = folder.taken()
         rest_s = REFUSED_REST * folder.settle_s
         rested = {ready for ready, _ in taken if folder.rest_s(ready) >= rest_s}
         for start in range(0, len(taken), _PART_FILES):
+            if stop.is_set():
+                return
             self._mover.move_ended(taken[start : start + _PART_FILES], rested)
 
-    def _take_all(self, folder: Folder, settled: list[Ready]) -> None:
+    def _take_all(self, folder: Folder, settled: list[Ready], stop: threading.Event) -> None:
         full = self._full_disk()
         if full is not None:
-            self._tell(f"paused: more than {self._how.max_disk_percent:g} % of {full} are used")
+            most = self._how.max_disk_percent
+            self._hindrance.tell(f"paused: more than {most:g} % of {full} are used")
             return
-        self._tell(None)
+        self._hindrance.tell(None)
         busy = {ready.path for ready in settled if _is_busy(ready.path)}
         for path in sorted(busy - self._busy):
             logger.warning("waiting for %s, which is busy", path)
         self._busy = busy
         at_rest = [ready for ready in settled if ready.path not in busy]
         for start in range(0, len(at_rest), _PART_FILES):
+            if stop.is_set():
+                return
             intake, versions = self._take(at_rest[start : start + _PART_FILES])
             self._intake += intake
             folder.mark_taken(versions)
@@ -154,7 +168,9 @@ class Inbox:
         try:
             self._publisher.publish(scan_ids)
         except BrokerUnreachable as error:
-            logger.warning("%s", error)  # a worker finds them in the ledger
+            self._deaf.tell(str(error))  # a worker finds them in the ledger
+        else:
+            self._deaf.tell(None)
 
     def _new_folder(self) -> Folder:
         settle_s = self._how.settle_s
@@ -169,16 +185,6 @@ class Inbox:
             if 100 * disk.used > self._how.max_disk_percent * (disk.used + disk.free):
                 return folder
         return None
-
-    def _tell(self, hindrance: str | None) -> None:
-        """Log a hindrance when it begins, and its end; not at each look."""
-        if hindrance == self._told:
-            return
-        if hindrance is None:
-            logger.info("going on with %s", self.root)
-        else:
-            logger.warning("%s", hindrance)
-        self._told = hindrance
 
 
 def _is_busy(path: Path) -> bool:

@@ -1,0 +1,53 @@
+"""A watcher that is told to stop, as a supervisor or a container's runtime does."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rig.waiting import until
+from worker.queue.embedded_redis import EmbeddedRedis
+from worker.settings import Settings
+
+COMMAND = Path(sys.executable).with_name("hc-batch")
+
+
+@pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    """What is tested here is the process: one kind of database will do."""
+    return f"sqlite:///{tmp_path / 'ledger.sqlite3'}"
+
+
+@pytest.mark.parametrize("is_first_process", [False, True])
+@pytest.mark.parametrize("polling", [[], ["--polling"]])
+def test_sigterm_ends_a_watcher_and_its_redis(
+    environment: dict[str, str],
+    settings: Settings,
+    inbox: Path,
+    is_first_process: bool,
+    polling: list[str],
+) -> None:
+    """Also as the first process of a container, which the kernel's default does not end."""
+    command = [str(COMMAND), "watch", str(inbox), "--interval", "60", *polling]
+    if is_first_process:
+        command = ["unshare", "--pid", "--fork", "--kill-child", *command]
+        probe = ["unshare", "--pid", "--fork", "true"]
+        if not shutil.which("unshare") or subprocess.run(probe, check=False).returncode:
+            pytest.skip("needs the right to make a namespace of processes")
+    embedded = EmbeddedRedis(settings.data_dir)
+    watcher = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+    try:
+        until(embedded.answers)
+        children = Path(f"/proc/{watcher.pid}/task/{watcher.pid}/children")
+        pid = int(children.read_text().split()[0]) if is_first_process else watcher.pid
+        subprocess.run(["kill", "-TERM", str(pid)], check=True)
+        _, said = watcher.communicate(timeout=20)
+    finally:
+        watcher.kill()
+    assert watcher.returncode == 0, said
+    assert b"Traceback" not in said
+    assert not embedded.answers()
