@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from hcmodel.engine import Engine, frozen
 from hcmodel.geometry import Ellipse
@@ -50,6 +49,9 @@ def notebook_network_images_per_s(batch_size: int, images: int = 32) -> float:
     """Return images per second of the notebook's network, run as the shipped one is."""
     shape = (batch_size, 256, 256, 1)
     predict = frozen(get_unet(NOTEBOOK.network), shape)
+    # Loaded by then, in silence, by the engine: at the top it would greet the terminal.
+    import tensorflow as tf
+
     batch = tf.constant(np.random.default_rng(1).random(shape, np.float32))
     predict(batch)
     return _rate(lambda: predict(batch), images // batch_size, batch_size)

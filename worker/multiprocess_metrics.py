@@ -7,6 +7,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from worker.errors import FolderUnusable
+
 Address = tuple[str, int]
 """Host and port."""
 
@@ -15,11 +17,17 @@ Address = tuple[str, int]
 def shared_metrics(address: Address | None) -> Iterator[None]:
     """Share a folder among the block's processes for what they count; none without an address.
 
+    Raises ``FolderUnusable`` where there is no room for temporary files.
+
     Enter it before ``worker.metrics`` is imported: the library looks for the folder only then.
     """
     if address is None:
         yield
         return
-    with tempfile.TemporaryDirectory(prefix="hc-metrics-") as folder:
+    try:
+        shared = tempfile.TemporaryDirectory(prefix="hc-metrics-")
+    except OSError as error:
+        raise FolderUnusable(f"for temporary files: {error.strerror}") from error
+    with shared as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         yield

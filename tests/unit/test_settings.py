@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from worker.addresses import redacted
-from worker.errors import SettingInvalid
+from worker.errors import SettingInvalid, SettingMissing
 from worker.settings import Settings
 
 
@@ -42,6 +43,13 @@ def test_addresses_of_postgresql_get_the_driver_we_ship() -> None:
         ("HC_BROKER_URL", "amqp://h", "redis://"),
         ("HC_BROKER_URL", "redis://", "redis://"),
         ("HC_BROKER_URL", "redis://h:port/0", "redis://"),
+        ("HC_BROKER_URL", "redis://h/abc", "the number of a database"),
+        ("HC_BROKER_URL", "redis://h:70000/0", "digits up to 65535"),
+        ("HC_BROKER_URL", "redis+socket://", "a socket"),
+        ("HC_DATABASE_URL", "postgresql://h:54x2/db", "digits up to 65535"),
+        ("HC_DATABASE_URL", "sqlite:////srv/a?b.sqlite3", "a path without ?"),
+        ("HC_DATA_DIR", "/srv/a?b", "a path without ?"),
+        ("HC_DATA_DIR", "~nobody-of-this-name/x", "the home of a user"),
         ("HC_WEIGHTS", "/nowhere/w.keras", "an existing file"),
         ("HC_DATA_DIR", __file__, "a folder"),
         ("HC_DATA_ROOTS", "/nowhere/at-all", "existing folders"),
@@ -75,6 +83,58 @@ def test_a_bad_value_is_named_with_what_was_expected(name: str, value: str, expe
 )
 def test_passwords_are_not_shown(url: str, shown: str) -> None:
     assert redacted(url) == shown
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HC_DATABASE_URL", "postgresql://hc:my@secret@db.example/hc"),
+        ("HC_DATABASE_URL", "postgresql://hc:se?c@ret@db.example/hc"),
+        ("HC_BROKER_URL", "redis://:my@secret@redis.example:6379/0"),
+        ("HC_BROKER_URL", "redis://:sec/ret@redis.example:6379/0"),
+        ("HC_BROKER_URL", "redis://:secret"),
+    ],
+)
+def test_a_password_that_must_be_quoted_is_refused_and_not_shown(name: str, value: str) -> None:
+    with pytest.raises(SettingInvalid) as error:
+        Settings.from_environment({name: value})
+    assert not re.search("my|sec|ret", str(error.value).partition("expected")[0])
+
+
+def test_an_at_sign_is_told_how_to_be_written() -> None:
+    with pytest.raises(SettingInvalid, match="%40"):
+        Settings.from_environment({"HC_DATABASE_URL": "postgresql://u:a@b@h/db"})
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("HC_DATABSE_URL", "HC_DATABASE_URL"),
+        ("HC_DATA_ROOT", "HC_DATA_ROOTS"),
+        ("hc_data_dir", "HC_DATA_DIR"),
+        ("HC_LOGLEVEL", "HC_LOG_LEVEL"),
+    ],
+)
+def test_a_misspelt_setting_is_told(name: str, meant: str) -> None:
+    with pytest.raises(SettingInvalid, match=f"{name} is no setting; {meant} is one"):
+        Settings.from_environment({name: "x"})
+
+
+def test_other_programs_variables_are_left_alone() -> None:
+    others = ("HC_PASSWORD", "HC_INCOMING", "HC_FUZZ_SEED", "HC_FUZZ_FILES", "HC18_DIR")
+    Settings.from_environment(dict.fromkeys(others, "x"))
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+    def unknown(_: object) -> None:
+        raise KeyError
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    with pytest.raises(SettingMissing, match="HC_DATA_DIR"):
+        Settings.from_environment({})
 
 
 def test_a_bad_address_is_shown_without_its_password() -> None:
