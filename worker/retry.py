@@ -1,5 +1,7 @@
-"""The one place that decides about another try: of a call, for services out of reach and nothing
-else; of work that goes on beside other work, for whatever went wrong.
+"""The one place that decides about another try.
+
+A call is tried again for services out of reach and nothing else; work that goes on beside other
+work, for whatever went wrong.
 """
 
 from __future__ import annotations

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
 from rig.plant import Plant, StartWorker, WorkerProcess, plant_on
+from worker.retry import until_available
 from worker.store import schema
+from worker.store.database_errors import translated
 
 MANY = 48
 LEASE_S = 3
@@ -89,12 +91,22 @@ def test_rights_taken_away_and_given_back(
     plant.check(batch, MANY, attempts=1)
 
 
+def migrate(act: Callable[[], None]) -> None:
+    """The worker goes on meanwhile, so that the two may wait for each other's tables."""
+
+    def act_once() -> None:
+        with translated():
+            act()
+
+    until_available(act_once)
+
+
 def test_tables_rolled_back_under_a_worker(plant: Plant, worker: WorkerProcess) -> None:
     """Given a batch in its middle, when its tables become older ones, then none is to blame."""
     batch = plant.submit(MANY)
     plant.await_middle(batch)
-    schema.downgrade(plant.database.engine, "0001")
+    migrate(lambda: schema.downgrade(plant.database.engine, "-1"))
     plant.until(lambda: worker.says("do not belong to this version"))
     time.sleep(3)
-    schema.upgrade(plant.database.engine)
+    migrate(lambda: schema.upgrade(plant.database.engine))
     plant.check(batch, MANY, attempts=1)
