@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from worker.errors import FileDamaged
 
 _SOF = frozenset((*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0)))
+_SOF_LOSSY = frozenset((0xC0, 0xC1, 0xC2, 0xC9, 0xCA))
 _SOF_JPEG_LS = 0xF7
 _STANDALONE = frozenset((0x01, *range(0xD0, 0xD8)))
 _APP0, _APP14, _START_OF_SCAN, _END = 0xE0, 0xEE, 0xDA, 0xD9
@@ -21,7 +22,8 @@ _JP2_HEADER_BYTES = 4096
 class Stream:
     """What a JPEG, JPEG-LS or JPEG 2000 image says of its size and its values.
 
-    ``is_ybr``: what the stream itself tells of its colours, ``None`` if nothing.
+    ``is_ybr``: what the stream itself tells of its colours, ``None`` if nothing. ``is_lossy``: of a
+    JPEG image, whether it is one of the usual kinds, which every viewer opens.
     """
 
     rows: int
@@ -30,6 +32,7 @@ class Stream:
     precision: int
     is_ybr: bool | None = None
     is_signed: bool = False
+    is_lossy: bool = True
 
 
 def jpeg(data: bytes) -> Stream:
@@ -39,9 +42,11 @@ def jpeg(data: bytes) -> Stream:
     """
     frame: tuple[int, int, int, bytes] | None = None
     is_ybr: bool | None = None
+    is_lossy = True
     for marker, body in _segments(data):
         if marker in _SOF or marker == _SOF_JPEG_LS:
             frame = _frame_header(body)
+            is_lossy = marker in _SOF_LOSSY
         elif marker == _APP0 and body.startswith(b"JFIF"):
             is_ybr = True
         elif marker == _APP14 and body.startswith(b"Adobe") and len(body) >= 12:
@@ -51,7 +56,7 @@ def jpeg(data: bytes) -> Stream:
     precision, rows, columns, component_ids = frame
     if is_ybr is None and component_ids in (b"RGB", b"rgb"):
         is_ybr = False
-    return Stream(rows, columns, len(component_ids), precision, is_ybr)
+    return Stream(rows, columns, len(component_ids), precision, is_ybr, is_lossy=is_lossy)
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:

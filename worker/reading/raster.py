@@ -101,6 +101,8 @@ def _jpeg_pages(source: Source) -> list[tiff.Page]:
     stream = codestreams.jpeg(source.file.read(_JPEG_HEAD_BYTES))
     if stream.precision != 8:
         raise UnsupportedPixels(f"a JPEG image of {stream.precision} bits")
+    if not stream.is_lossy:
+        raise UnsupportedPixels("a lossless or hierarchical JPEG image")
     return [tiff.Page(stream.rows, stream.columns, stream.precision, stream.samples, None)]
 
 

@@ -66,6 +66,13 @@ def test_raster_is_told_by_content(tmp_path, form, kind, name):
     [
         (b"%PDF-1.7\n", "pdf"),
         (b"\0\0\0\x18ftypmp42", "video"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1", "image-format"),
+        (b"\0\0\0\x18ftypmif1", "image-format"),
+        (b"\0\0\0\x1cftypavif", "image-format"),
+        (b"II+\0\x08\0\0\0\x10\0\0\0\0\0\0\0", "image-format"),
+        (b"MM\0+\0\x08\0\0\0\0\0\0\0\0\0\x10", "image-format"),
+        (b"\xff\x4f\xff\x51\0\x29", "image-format"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "image-format"),
         (b"RIFF\0\0\0\0AVI LIST", "video"),
         (b"\x1a\x45\xdf\xa3\x01", "video"),
         (b"RIFF\0\0\0\0WEBPVP8 ", "image-format"),
@@ -95,6 +102,31 @@ def test_other_content_is_skipped_unless_its_name_claims_an_image(tmp_path, cont
         assert classify(tmp_path / name) is FileFormat(kind)
         with pytest.raises(errors.FileEmpty if not content else errors.NotAnImage):
             read(tmp_path / name)
+
+
+def test_what_macos_keeps_beside_a_file_is_skipped_under_any_name(tmp_path):
+    for name in ("._a.dcm", "._a.png", "a"):
+        (tmp_path / name).write_bytes(b"\0\x05\x16\x07\0\x02\0\0" + b"Mac OS X        " * 30)
+        found = classify(tmp_path / name)
+        assert isinstance(found, Skip)
+        assert found.code == "apple-double"
+    Image.new("L", (8, 8)).save(tmp_path / "._b.png")
+    assert classify(tmp_path / "._b.png") is FileFormat.PNG
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"II+\0\x08\0\0\0\x10\0\0\0", "BigTIFF"),
+        (b"\xff\xd8\xff\xc1\0\x0b\x0c\0\x08\0\x08\x01\1\x11\0", "a JPEG image of 12 bits"),
+        (b"\xff\xd8\xff\xc3\0\x0b\x08\0\x08\0\x08\x01\1\x11\0", "a lossless or"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1", "an image format that is not read"),
+    ],
+)
+def test_a_refusal_says_what_the_file_is(tmp_path, content, said):
+    (tmp_path / "a.tif").write_bytes(content)
+    with pytest.raises((errors.NotAnImage, errors.UnsupportedPixels), match=said):
+        read(tmp_path / "a.tif")
 
 
 def test_never_opens_a_pipe_a_socket_or_a_device(tmp_path, monkeypatch):
