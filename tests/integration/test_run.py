@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,11 +12,12 @@ import pytest
 
 from hcmodel.model_card import SHIPPED
 from worker.result import Status
-from worker.run import prepare_run
+from worker.run import measure_run, prepare_run
 from worker.sample_files import write_samples
 from worker.settings import Settings
 from worker.store.claims import claim_next
 from worker.store.progress import counts, latest_batches
+from worker.store.recovery import requeue
 from worker.store.rows import select_rows
 from worker.store.session import Database
 
@@ -92,3 +94,27 @@ def test_an_interrupted_run_keeps_what_it_measured_and_goes_on(
     assert len(latest_batches(database)) == 1
     assert counts(database)[Status.RUNNING] == 1
     assert prepare_run(database, settings, [inbox]) == batch.batch
+
+
+def test_equal_images_differ_by_their_sidecars_and_a_mended_one_counts(
+    settings: Settings, database: Database, tmp_path: Path
+) -> None:
+    write_samples(tmp_path / "samples")
+    right, smaller = '{"pixel_size_mm": 0.24}', '{"pixel_size_mm": 0.2}'
+    for name, text in {"a": right, "b": smaller, "c": '{"pixel_size": 0.24}'}.items():
+        folder = tmp_path / "in" / name
+        folder.mkdir(parents=True)
+        shutil.copy(tmp_path / "samples/sidecar.png", folder / "head.png")
+        (folder / "head.json").write_text(text)
+    batch = prepare_run(database, settings, [tmp_path / "in"])
+    measure_run(database, settings, batch)
+    a, b, c = select_rows(database)
+    assert a.sizes.hc_mm is not None
+    assert b.sizes.hc_mm == pytest.approx(a.sizes.hc_mm / 1.2)
+    assert (c.status, c.code) == ("rejected", "sidecar-invalid")
+
+    (tmp_path / "in/c/head.json").write_text(right)
+    assert requeue(database, batch) == 1
+    measure_run(database, settings, batch)
+    *_, c = select_rows(database)
+    assert (c.status, c.sizes.hc_mm) == ("duplicate", a.sizes.hc_mm)
