@@ -128,6 +128,19 @@ def test_a_sidecar_that_comes_later_or_slowly_counts(
     assert sources(database) == ["a.png"], "in its own row"
 
 
+def test_a_refused_file_that_is_moved_back_is_tried_again(
+    settings: Settings, database: Database, inbox: Path
+) -> None:
+    (inbox / "a.png").write_bytes(PNG)
+    with watching(settings, inbox, how=replace(MOVE, settle_s=0)):
+        until(lambda: sources(database) == ["a.png"])
+        end(database, "a.png", "spacing-unknown")
+        until(lambda: files(inbox) == ["failed/spacing-unknown/a.png"])
+        (inbox / "failed" / "spacing-unknown" / "a.png").rename(inbox / "a.png")
+        until(lambda: newest(database, "a.png").status == Status.QUEUED)
+    assert sources(database) == ["a.png"], "in its own row"
+
+
 @pytest.mark.parametrize("link", ["done", "failed", "failed/no-head", "failed/no-head/exam"])
 def test_a_link_never_leads_a_file_out_of_the_root(
     settings: Settings,
