@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from worker.metrics import LAST_RECONCILED, REPUBLISHED, WORKER_LOST
+from worker.pulse import Pulse
 from worker.queue.embedded_redis import EmbeddedRedis
 from worker.queue.publisher import Publisher, reachable_publisher
 from worker.retry import repeating
@@ -89,6 +90,7 @@ class _Reconciler:
         self._settings = settings
         self._publisher = publisher
         self._embedded = EmbeddedRedis(settings.data_dir) if settings.broker_url is None else None
+        self._pulse = Pulse(settings.data_dir, "worker", settings.reconcile_s)
         self._is_outage = False
         self._lenient_until_s = -math.inf
 
@@ -98,6 +100,7 @@ class _Reconciler:
         What an outage cost its owners costs no attempt: for a lease after it those that live may
         renew theirs; what is then found to be lost, for the length of another, was lost to it.
         """
+        self._pulse.beat()
         present_s = time.monotonic()
         if self._is_outage:
             self._lenient_until_s = present_s + 2 * self._settings.lease_s

@@ -15,9 +15,10 @@ import watchfiles
 
 from worker.errors import FoldersNested
 from worker.intake.discover import Options
-from worker.intake.submit import OnIntake
+from worker.intake.submit import Intake, OnIntake
 from worker.metrics import WATCH_SCAN_SECONDS
 from worker.multiprocess_metrics import Address
+from worker.pulse import Pulse
 from worker.queue.broker import serving
 from worker.queue.exporter import exporting
 from worker.queue.publisher import Publisher
@@ -50,6 +51,12 @@ def watch(
     if options.recursive:
         _refuse_nested(roots)
     stop = stop or threading.Event()
+    pulse = Pulse(settings.data_dir, "watch", how.interval_s)
+
+    def told(intake: Intake) -> None:
+        pulse.beat()
+        on_progress(intake)
+
     with (
         _stopped_by_sigterm(stop),
         serving(settings) as broker_url,
@@ -57,10 +64,9 @@ def watch(
         exporting(metrics, database, broker_url, [settings.data_dir, *roots]),
         closing(Publisher(settings, broker_url)) as publisher,
     ):
-        inboxes = [
-            Inbox(database, publisher, settings, root, options, how, on_progress) for root in roots
-        ]
+        inboxes = [Inbox(database, publisher, settings, root, options, how, told) for root in roots]
         for _ in _wakes([inbox.root for inbox in inboxes], how, options.recursive, stop):
+            pulse.beat()
             for inbox in inboxes:
                 with WATCH_SCAN_SECONDS.time():
                     inbox.look(stop)
