@@ -9,7 +9,9 @@ import runpy
 import shutil
 import subprocess
 import sys
+import time
 import venv
+from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ import yaml
 from sqlalchemy import text
 
 from cli.commands import cli
+from worker.pulse import FOLDER, Pulse
 from worker.queue.celery_app import KEY_PREFIX
 from worker.settings import Settings
 from worker.store.session import Database, open_database
@@ -40,28 +43,92 @@ def parse(arguments: list[str]) -> None:
 
 
 def own_services() -> dict[str, dict[str, Any]]:
-    return {name: each for name, each in COMPOSE["services"].items() if "build" in each}
+    services = COMPOSE["services"].items()
+    return {name: each for name, each in services if each["image"].startswith("hc-batch")}
 
 
-def test_the_images_commands_exist() -> None:
-    commands = [json.loads(each) for each in re.findall(r"CMD (\[.*\])", DOCKERFILE)]
-    assert len(commands) == 2
-    for command in commands:
-        parse(command[1:] if command[0] == "hc-batch" else command)
+def stages() -> dict[str, str]:
+    """The Dockerfile's stages by name."""
+    found = [stage.partition("\n") for stage in DOCKERFILE.split("\nFROM ")[1:]]
+    return {heading.split()[-1]: instructions for heading, _, instructions in found}
+
+
+def copied(instructions: str) -> list[str]:
+    """What a stage takes from this repository."""
+    lines = re.findall(r"^COPY ((?!--from).*) \S+$", instructions, re.MULTILINE)
+    return [name for line in lines for name in line.split()]
+
+
+def is_healthy(data_dir: Path) -> bool:
+    (check,) = re.findall(r"^HEALTHCHECK .*\\\n +CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)
+    environment = os.environ | {"HC_DATA_DIR": str(data_dir)}
+    return subprocess.run(json.loads(check), env=environment, check=False).returncode == 0
+
+
+def test_the_images_command_exists() -> None:
+    (command,) = re.findall(r"^CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)
+    parse(json.loads(command))
 
 
 def test_the_image_holds_what_the_package_needs_and_runs_as_nobody_special() -> None:
-    copied = re.findall(r"^COPY (.*) \S+$", DOCKERFILE, re.MULTILINE)
-    names = [name for line in copied for name in line.split()]
+    names = copied(DOCKERFILE)
     assert {"cli", "hcmodel", "worker", "migrations", "pyproject.toml", "LICENSE"} <= set(names)
     assert all((ROOT / name).exists() for name in names)
-    stages = DOCKERFILE.split("FROM ")[1:]
-    assert [stage.splitlines()[0].split()[-1] for stage in stages] == ["base", "gpu", "cpu"]
-    assert all("\nUSER 10001\n" in stage for stage in stages[1:])
+    assert list(stages()) == ["base", "requirements", "wheel", "gpu", "cpu"]
+    assert all("\nUSER 10001\n" in stages()[target] for target in ("gpu", "cpu"))
+
+
+def test_no_change_of_code_or_readme_installs_the_requirements_again() -> None:
+    for target in ("gpu", "cpu"):
+        before, _, _ = stages()[target].partition("COPY --from=wheel")
+        assert "pip install -c constraints.txt" in before
+        assert all("constraints" in name for name in copied(before))
+
+
+def test_the_builder_is_sent_what_it_copies_and_no_more() -> None:
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    sent = [line.removeprefix("!") for line in lines if line.startswith("!")]
+    assert lines[lines.index("*") + 1 :] == [*(f"!{name}" for name in sent), "**/__pycache__"]
+    assert sorted(sent) == sorted(set(copied(DOCKERFILE)))
+
+
+def test_the_gpus_libraries_are_pinned() -> None:
+    pinned = (ROOT / "docker" / "constraints-gpu.txt").read_text().splitlines()
+    assert all(re.fullmatch(r"nvidia-[a-z0-9-]+==[0-9.]+", line) for line in pinned)
+    wanted = [each for each in requires("tensorflow") or [] if 'extra == "and-cuda"' in each]
+    assert {re.match(r"[\w-]+", each)[0] for each in wanted} == {  # type: ignore[index]
+        line.partition("==")[0] for line in pinned
+    }
+
+
+def test_the_health_check_holds_until_the_pulse_runs_out(tmp_path: Path) -> None:
+    assert not is_healthy(tmp_path)
+    Pulse(tmp_path, "worker", interval_s=10).beat()
+    assert is_healthy(tmp_path)
+    os.utime(tmp_path / FOLDER / "worker", (0, 0))
+    assert not is_healthy(tmp_path)
+
+
+@pytest.mark.parametrize("command", [["worker"], ["watch", "."]], ids=lambda each: each[0])
+def test_worker_and_watcher_are_healthy_while_redis_is_away(
+    command: list[str], tmp_path: Path
+) -> None:
+    environment = os.environ | {
+        "HC_DATA_DIR": str(tmp_path / "data"),
+        "HC_BROKER_URL": "redis://127.0.0.1:1/0",
+    }
+    hc_batch = Path(sys.executable).with_name("hc-batch")
+    with subprocess.Popen([hc_batch, *command], env=environment, cwd=tmp_path) as process:
+        deadline_s = time.monotonic() + 60
+        while not is_healthy(tmp_path / "data") and time.monotonic() < deadline_s:
+            time.sleep(0.2)
+        assert is_healthy(tmp_path / "data")
+        assert process.poll() is None
+        process.terminate()
 
 
 def test_the_services_commands_exist() -> None:
-    assert set(own_services()) == {"worker", "watch"}
+    assert set(own_services()) == {"upgrade", "worker", "watch"}
     assert COMPOSE["services"]["flower"]["profiles"] == ["monitor"]
     for service in own_services().values():
         parse(service["command"])
@@ -78,6 +145,24 @@ def test_the_services_settings_are_accepted() -> None:
         assert settings.broker_url == "redis://:secret@redis:6379/0"
 
 
+def test_one_image_is_built_once_and_the_tables_come_first() -> None:
+    assert {each["image"] for each in own_services().values()} == {"hc-batch:cpu"}
+    assert [name for name, each in own_services().items() if "build" in each] == ["upgrade"]
+    assert own_services()["upgrade"]["command"] == ["db", "upgrade"]
+    for name in ("worker", "watch"):
+        upgraded = own_services()[name]["depends_on"]["upgrade"]["condition"]
+        assert upgraded == "service_completed_successfully"
+
+
+def test_services_write_nowhere_but_where_they_must() -> None:
+    for service in own_services().values():
+        assert service["read_only"]
+        assert service["tmpfs"] == ["/data"]
+        assert service["cap_drop"] == ["ALL"]
+    assert own_services()["worker"]["volumes"][0].endswith(":ro")
+    assert COMPOSE["services"]["redis"]["user"] == "redis"
+
+
 def test_redis_keeps_and_guards_its_messages() -> None:
     command = " ".join(COMPOSE["services"]["redis"]["command"])
     for option in ("--requirepass", "--appendonly yes", "--maxmemory-policy noeviction"):
@@ -90,10 +175,10 @@ def test_the_gpu_file_changes_services_and_targets_that_exist() -> None:
 
 
 def test_images_need_no_registry_of_their_own() -> None:
-    images = re.findall(r"^FROM (\S+) AS", DOCKERFILE, re.MULTILINE)
-    images += [each["image"] for each in COMPOSE["services"].values() if "image" in each]
-    assert len(images) == 6
-    assert all(re.fullmatch(r"([a-z]+/)?[a-z]+(:[\w.-]+)?", image) for image in images), images
+    images = re.findall(r"^ARG BASE=(\S+)$", DOCKERFILE, re.MULTILINE)
+    images += [each["image"] for each in COMPOSE["services"].values()]
+    assert len(images) == 7
+    assert all(re.fullmatch(r"([a-z]+/)?[a-z-]+:[\w.-]+", image) for image in images), images
 
 
 def test_flower_gets_the_keys_prefix() -> None:
@@ -126,25 +211,22 @@ def test_compose_files_fit_their_schema(name: str) -> None:
 def test_what_the_image_installs_works(tmp_path: Path) -> None:
     """The Dockerfile's very files and commands, in an environment of their own."""
     app = tmp_path / "app"
-    app.mkdir()
-    for line in re.findall(r"^COPY (.*)$", DOCKERFILE, re.MULTILINE):
-        *sources, target = line.split()
-        for source in sources:
-            if (ROOT / source).is_dir():
-                shutil.copytree(ROOT / source, app / target)
-            else:
-                shutil.copy(ROOT / source, app / target)
+    (app / "dist").mkdir(parents=True)
+    for name in copied(DOCKERFILE):
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, app / name)
+        else:
+            shutil.copy(ROOT / name, app)
     venv.create(tmp_path / "env", with_pip=True)
     # What pip was told about proxies and mirrors holds here too.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HC_")}
     path = f"{tmp_path / 'env' / 'bin'}:/usr/bin:/bin"
     environment = kept | {"PATH": path, "HC_DATA_DIR": str(tmp_path / "data")}
-    cpu_stage = DOCKERFILE.split("FROM ")[-1]
-    (install,) = re.findall(r"^RUN (.*)$", cpu_stage, re.MULTILINE)
-    (healthy,) = re.findall(r"^HEALTHCHECK .*CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)
-    for command in (install, "hc-batch model verify", "hc-batch demo demo"):
+    built = [stages()[name].replace("\\\n", "") for name in ("requirements", "wheel", "cpu")]
+    installing = [line for each in built for line in re.findall(r"^RUN (.*)$", each, re.MULTILINE)]
+    assert len(installing) == 4
+    for command in (*installing, "hc-batch model verify", "hc-batch demo demo"):
         subprocess.run(["bash", "-c", command], cwd=app, env=environment, check=True)
-    subprocess.run(json.loads(healthy), cwd=app, env=environment, check=True)
 
 
 def test_the_unit_starts_a_command_that_exists() -> None:
