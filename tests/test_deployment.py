@@ -21,6 +21,7 @@ import yaml
 from sqlalchemy import text
 
 from cli.commands import cli
+from cli.exit_codes import EXIT_USAGE
 from worker.pulse import FOLDER, Pulse
 from worker.queue.celery_app import KEY_PREFIX
 from worker.settings import Settings
@@ -31,6 +32,7 @@ DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text()
 COMPOSE = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text())
 GPU = yaml.safe_load((ROOT / "docker" / "compose.gpu.yaml").read_text())
 DEPLOY = (ROOT / "docs" / "deploy.md").read_text()
+UNITS = sorted((ROOT / "docs" / "systemd").glob("*.service"))
 MANIFESTS = [yaml.safe_load(each) for each in re.findall(r"```yaml\n(.*?)```", DEPLOY, re.DOTALL)]
 
 
@@ -59,10 +61,14 @@ def copied(instructions: str) -> list[str]:
     return [name for line in lines for name in line.split()]
 
 
-def is_healthy(data_dir: Path) -> bool:
+def health_check() -> Any:
     (check,) = re.findall(r"^HEALTHCHECK .*\\\n +CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)
+    return json.loads(check)
+
+
+def is_healthy(data_dir: Path) -> bool:
     environment = os.environ | {"HC_DATA_DIR": str(data_dir)}
-    return subprocess.run(json.loads(check), env=environment, check=False).returncode == 0
+    return subprocess.run(health_check(), env=environment, check=False).returncode == 0
 
 
 def test_the_images_command_exists() -> None:
@@ -229,9 +235,28 @@ def test_what_the_image_installs_works(tmp_path: Path) -> None:
         subprocess.run(["bash", "-c", command], cwd=app, env=environment, check=True)
 
 
-def test_the_unit_starts_a_command_that_exists() -> None:
-    (arguments,) = re.findall(r"^ExecStart=\S+/hc-batch (.*)$", DEPLOY, re.MULTILINE)
+@pytest.mark.parametrize("unit", UNITS, ids=lambda each: each.stem)
+def test_the_units_start_commands_that_exist(unit: Path) -> None:
+    (arguments,) = re.findall(r"^ExecStart=\S+/hc-batch (.*)$", unit.read_text(), re.MULTILINE)
     parse(arguments.split())
+    assert f"hc-batch-{arguments.split()[0]}.service" == unit.name
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda each: each.stem)
+def test_the_units_stay_down_after_a_persons_mistake(unit: Path) -> None:
+    assert f"RestartPreventExitStatus={EXIT_USAGE}\n" in unit.read_text()
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda each: each.stem)
+def test_the_units_expose_little(unit: Path) -> None:
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("systemd-analyze is not installed")
+    security = [analyze, "security", "--offline=true", "--threshold=40", unit]
+    judged = subprocess.run(security, capture_output=True, text=True, check=False)
+    if "unrecognized option" in judged.stderr:
+        pytest.skip("systemd-analyze is older than 250")
+    assert judged.returncode == 0, judged.stdout[-300:]
 
 
 def test_the_manifests_fit_the_image_and_each_other() -> None:
@@ -239,6 +264,7 @@ def test_the_manifests_fit_the_image_and_each_other() -> None:
     pod = deployment["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     parse(container["args"])
+    assert container["livenessProbe"]["exec"]["command"] == health_check()
     assert f"--uid {pod['securityContext']['runAsUser']} " in DOCKERFILE
     assert scaler["spec"]["scaleTargetRef"]["name"] == deployment["metadata"]["name"]
 
