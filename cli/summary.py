@@ -24,7 +24,7 @@ def name_skipped(database: Database, batch: str) -> None:
     if more > 0:
         stderr.print(f"and {more} more: hc-batch status {batch} --skipped")
     for code, (count, reason) in by_code.items():
-        stderr.print(f"{count} skipped, {code}: {reason}")
+        stderr.print(f"{count} skipped, {code}" + (f": {reason}" if reason else ""))
 
 
 def sum_refused(database: Database, batch: str) -> None:

@@ -175,11 +175,11 @@ def test_what_a_stopped_worker_gives_back_costs_no_attempt(database: Database) -
 
 def test_equal_content_is_measured_once(database: Database) -> None:
     one, two, other_frame = claim(database, submit(database, 3), "host:1:a", lease_s=LEASE_S)
-    assert find_measured(database, "same", 0, None, MODEL) is None
+    assert find_measured(database, "same", 0, None, False, MODEL) is None
     assert finish(database, one, measured("same", 200.0)) is Status.MEASURED
-    assert find_measured(database, "same", 0, None, MODEL) == one.scan_id
-    assert find_measured(database, "same", 0, Spacing(0.1, 0.1), MODEL) is None
-    assert find_measured(database, "same", 0, None, "another model") is None
+    assert find_measured(database, "same", 0, None, False, MODEL) == one.scan_id
+    assert find_measured(database, "same", 0, Spacing(0.1, 0.1), False, MODEL) is None
+    assert find_measured(database, "same", 0, None, False, "another model") is None
     assert finish(database, two, measured("same", 201.0)) is Status.DUPLICATE
     assert finish(database, replace(other_frame, frame=1), measured("same")) is Status.MEASURED
     duplicate = list(select_rows(database))[1]
@@ -407,10 +407,11 @@ def test_refusals_and_skips_are_counted_by_code(database: Database) -> None:
         finish(database, claimed, refused if code else measured("a"))
     assert list(refusals_by_code(database, batch).items()) == [("no-head", 2), ("file-damaged", 1)]
     skips = [NewSkip("/a.txt", "text", "a text file"), NewSkip("/b.txt", "text", "a text file")]
-    insert_skipped(database, batch, [NewSkip("/c", "folder", "a folder"), *skips])
+    others = [NewSkip("/c", "folder", "a folder"), NewSkip("/d", "folder", "not asked for")]
+    insert_skipped(database, batch, [*others, NewSkip("/e.txt", "text", "a text file"), *skips])
     assert list(skips_by_code(database, batch).items()) == [
-        ("text", (2, "a text file")),
-        ("folder", (1, "a folder")),
+        ("text", (3, "a text file")),
+        ("folder", (2, "")),
     ]
 
 

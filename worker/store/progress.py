@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, case, func, select
 
 from worker.result import Status
 from worker.store.batches import FINAL, PENDING, BatchKind, NewSkip, require
@@ -143,9 +143,11 @@ def refusals_by_code(database: Database, batch_id: str) -> dict[str, int]:
 
 
 def skips_by_code(database: Database, batch_id: str) -> dict[str, tuple[int, str]]:
-    """Count a batch's skipped files by code, the most frequent first, each with one's reason."""
+    """Count a batch's skipped files by code, the most frequent first, with a reason they share."""
+    reason = func.min(SkippedFileRow.reason)
+    shared = case((reason == func.max(SkippedFileRow.reason), reason), else_="")
     by_code = (
-        select(SkippedFileRow.code, func.count(), func.min(SkippedFileRow.reason))
+        select(SkippedFileRow.code, func.count(), shared)
         .where(SkippedFileRow.batch_id == batch_id)
         .group_by(SkippedFileRow.code)
         .order_by(func.count().desc(), SkippedFileRow.code)
