@@ -1,11 +1,13 @@
 """The architecture, enforced: layers, doors, and what a quick command may import."""
 
+import ast
 import os
 import re
 import runpy
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -116,6 +118,39 @@ def test_catch_alls_are_few() -> None:
     sources = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
     found = [path for path in sources if re.search(r"except (Base)?Exception\b", path.read_text())]
     assert len(found) <= 3, found
+
+
+def public_functions(parent: ast.Module | ast.ClassDef) -> Iterator[ast.FunctionDef]:
+    for node in parent.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            if isinstance(node, ast.FunctionDef):
+                yield node
+            else:
+                yield from public_functions(node)
+
+
+def raises(function: ast.FunctionDef) -> bool:
+    """Whether it raises by itself; what functions within it raise is theirs."""
+    ahead: list[ast.AST] = list(function.body)
+    while ahead:
+        node = ahead.pop()
+        if isinstance(node, ast.Raise) and node.exc is not None:
+            return True
+        if not isinstance(node, ast.FunctionDef | ast.ClassDef):
+            ahead += ast.iter_child_nodes(node)
+    return False
+
+
+def test_public_functions_say_what_they_raise() -> None:
+    silent = [
+        f"{path.relative_to(ROOT)}: {function.name}"
+        for package in ("hcmodel", "worker")  # in cli, a docstring is what users read as help
+        for path in sorted((ROOT / package).rglob("*.py"))
+        for function in public_functions(ast.parse(path.read_text()))
+        if raises(function)
+        and not re.search("raise|refuse", ast.get_docstring(function) or "", re.IGNORECASE)
+    ]
+    assert not silent
 
 
 def test_no_address_and_no_local_path_is_pinned() -> None:
