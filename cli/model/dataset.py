@@ -44,9 +44,14 @@ def naming_faults() -> Iterator[None]:
         raise TrainingDataUnusable(str(error)) from error
 
 
-def unseen_images(images: Sequence[LabelledImage], card: Card) -> list[LabelledImage]:
-    """Return images of exams that trained neither the card's network nor its gate."""
-    known = set(card.training.get("exams", ()))  # type: ignore[call-overload]
+def unseen_images(
+    images: Sequence[LabelledImage], card: Card, *, by_gate: bool = False
+) -> list[LabelledImage]:
+    """Return images of exams that trained neither the card's network nor its gate.
+
+    ``by_gate``: those that did not train the gate, whether or not they trained the network.
+    """
+    known = set() if by_gate else set(card.training.get("exams", ()))  # type: ignore[call-overload]
     if card.gate is not None:
         known.update(card.gate.exams)
     return [image for image in images if image.exam not in known]

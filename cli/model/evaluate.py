@@ -83,6 +83,11 @@ Image = TypeVar("Image", LabelledImage, PlaneImage)
     metavar="DIR",
     help="Also judge on images by plane, of patients that did not train the gate.",
 )
+@click.option(
+    "--gate-only",
+    is_flag=True,
+    help="Also images of exams that trained the network, but not the gate behind it.",
+)
 def command(
     folder: Path,
     chosen: tuple[Path, ...],
@@ -93,6 +98,7 @@ def command(
     stress_images: int | None,
     others: Path | None,
     planes: Path | None,
+    gate_only: bool,
 ) -> None:
     """Judge weights on labelled images, through the same path as measuring.
 
@@ -107,12 +113,13 @@ def command(
     weights = chosen or (settings.weights,)
     if all_images and len(weights) > 1:
         raise click.BadParameter("takes one --weights", param_hint="--all-images")
-    if all_images and into is not None:
+    if (all_images or gate_only) and into is not None:
         raise click.BadParameter("holds figures of unseen exams only", param_hint="--into")
     all_settings = [replace(settings, weights=each) for each in weights]
     cards = [verify_weights(each) for each in all_settings]
     unseen = [unseen_images(images, card) for card in cards]
-    parts = _parts(images, unseen, cards, "exams", all_images)
+    judged = [unseen_images(images, card, by_gate=True) for card in cards] if gate_only else unseen
+    parts = _parts(images, judged, cards, "exams", all_images)
     unseen_by_plane = [unseen_planes(plane_images, card) for card in cards] if planes else []
     plane_parts = _parts(plane_images, unseen_by_plane, cards, "patients", all_images)
     _each_once(parts, plane_parts)

@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from hcmodel.flags import Flag
+from hcmodel.spacing import Spacing
 from worker.intake.discover import Options, Request
 from worker.measuring.instrument import Instrument, ScanRequest, open_instrument
+from worker.result import Status
 from worker.settings import Settings
 from worker.store.batches import NewScan, NewSkip
 
@@ -67,3 +70,24 @@ def test_what_is_no_image_of_ours_is_skipped(
     skip = found[name]
     assert isinstance(skip, NewSkip)
     assert skip.code == SKIPPED[name]
+
+
+def test_inverted_grey_is_never_trusted(
+    found: dict[str, NewScan | NewSkip], instrument: Instrument
+) -> None:
+    scan = found["c64_inverted_other_head.dcm"]
+    assert isinstance(scan, NewScan)
+    ((_, result),) = instrument.measure([ScanRequest(0, scan.source)])
+    assert result.status is Status.FLAGGED
+    assert Flag.GREY_INVERTED in result.ellipse.flags
+
+
+@pytest.mark.usefixtures("found")
+def test_what_is_odd_beside_two_heads_costs_them_nothing(instrument: Instrument) -> None:
+    folder = Path(os.environ["CASES_DIR"]) / "poison"
+    request = Request.of([folder], Options(pixel_size=Spacing(0.2, 0.2)))
+    scans = [entry for entry in request.discover() if isinstance(entry, NewScan)]
+    asked = [ScanRequest(number, scan.source, 0, scan.manual) for number, scan in enumerate(scans)]
+    results = [result for _, result in instrument.measure(asked)]
+    assert [result.status for result in results[:2]] == [Status.MEASURED, Status.MEASURED]
+    assert len(results) == 3
