@@ -145,6 +145,8 @@ class PixelLayout:
         The others may hold an overlay or rubbish. Where the image goes on in those above, or is
         nothing but they, BitsStored or HighBit is wrong, and all count.
         """
+        if self.bits_stored == self.bits_allocated:
+            return words, self.bits_stored
         mask = words.dtype.type((1 << self.bits_stored) - 1)
         stored = (words >> words.dtype.type(self.high_bit + 1 - self.bits_stored)) & mask
         is_blank = stored.min() == stored.max() and words.min() != words.max()
@@ -272,6 +274,8 @@ def held_bits(words: Words, bits: int, *, is_signed: bool) -> tuple[int, bool]:
     Many writers keep 8 or 12 bits in words of 16 and say so nowhere: taken at their word, such an
     image is black. Values that need more than 12 bits keep their depth.
     """
+    if bits <= min(_USUAL_BITS):
+        return bits, is_signed
     values = words.astype(np.int32) & ((1 << bits) - 1)
     if is_signed:
         sign = 1 << (bits - 1)
