@@ -145,7 +145,11 @@ class Engine:
         """Return what each outline in its image seems to be around; raises as ``predict`` does."""
         crops = [seen_along(image.original, head, image.pixel_aspect) for image, head in batch]
         ratios = [axis_ratio(head, image.pixel_aspect) for image, head in batch]
-        odds = self._answers(Stage.PLANES, gate_tensor(np.stack(crops), ratios))
+        return self.tell_planes(np.stack(crops), ratios)
+
+    def tell_planes(self, crops: GreyImage, axis_ratios: Sequence[float]) -> list[PlaneOdds]:
+        """Return the same of ``(B, ROWS, COLUMNS)`` uint8 of ``seen_along``; raises likewise."""
+        odds = self._answers(Stage.PLANES, gate_tensor(crops, axis_ratios))
         return [PlaneOdds(tuple(row)) for row in odds.astype(np.float64).tolist()]
 
     def _for_batches(self) -> dict[Stage, Graph]:

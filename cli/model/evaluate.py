@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -23,6 +23,7 @@ from cli.model.dataset import (
 )
 from hcmodel.dataset.hc18 import LabelledImage
 from hcmodel.dataset.planes import PlaneImage, check_divided
+from hcmodel.evaluation.gate_sight import Sight, sights
 from hcmodel.evaluation.metrics import Case
 from hcmodel.evaluation.planes import PlaneCase, plane_figures, plane_tables
 from hcmodel.evaluation.report import report_page
@@ -135,9 +136,9 @@ def command(
         tables += more.tables() if more else []
     plane_cases = _judge_planes(plane_parts, all_settings)
     if planes:
-        seen = len(plane_cases) - _count(unseen_by_plane)
+        trained_on = len(plane_cases) - _count(unseen_by_plane)
         tables += plane_tables(
-            plane_cases, planes.resolve().name, seen, {folder.resolve().name: cases}
+            plane_cases, planes.resolve().name, trained_on, {folder.resolve().name: cases}
         )
     _print(tables, cases)
     if into is not None:
@@ -145,7 +146,12 @@ def command(
         replace(card, figures=card_figures(cases) | plane_figures(plane_cases)).write(into)
     if report is not None:
         paths = {image.name: image.image_path for image in images}
-        page = report_page(cases, tables, paths, plane_cases)
+        seen = []
+        if planes and cards[0].gate is not None:
+            heads = {paths[case.name]: case for case in folds[0]}
+            first = plane_cases[: len(plane_parts[0])]
+            seen = _sights(first, heads, folder.resolve().name, all_settings[0])
+        page = report_page(cases, tables, paths, plane_cases, seen)
         report.write_text(page, encoding="utf-8")
         stdout.print(f"report: {report}")
 
@@ -215,6 +221,15 @@ def _judge_planes(
         with _open(settings) as instrument:
             cases += progress(evaluate_planes(images, instrument), len(images), "planes")
     return cases
+
+
+def _sights(
+    cases: Sequence[PlaneCase], heads: Mapping[Path, Case], hospital: str, settings: Settings
+) -> list[Sight]:
+    from hcmodel.engine import Engine
+
+    tell = Engine(settings.weights).tell_planes
+    return list(progress(sights(cases, heads, hospital, tell), None, "gate's sight"))
 
 
 def _open(settings: Settings) -> Instrument:

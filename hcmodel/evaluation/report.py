@@ -11,6 +11,7 @@ import numpy as np
 
 from hcmodel.dataset.hc18 import read_grey
 from hcmodel.drawing import draw_outline
+from hcmodel.evaluation.gate_sight import Sight, sight_table
 from hcmodel.evaluation.metrics import Case, errors_of, reliability, risk_coverage, worst
 from hcmodel.evaluation.planes import (
     PlaneCase,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 Shown = TypeVar("Shown", Case, PlaneCase)
 
 _SHOWN = 9
+_SHOWN_SIGHTS = 2
 _TRUTH_BGR = (80, 220, 80)
 _MEASURED_BGR = (60, 120, 255)
 
@@ -37,6 +39,7 @@ def report_page(
     tables: Sequence[Table],
     paths: Mapping[str, Path],
     planes: Sequence[PlaneCase],
+    seen: Sequence[Sight],
 ) -> str:
     """Return HTML of what was printed and what only pictures tell; ``paths`` finds images."""
     page = Page("hc-batch: how well the network measures")
@@ -47,6 +50,8 @@ def report_page(
         _add_errors(page, answered, paths)
     if planes:
         _add_planes(page, planes)
+    if seen:
+        _add_sights(page, seen)
     return page.html()
 
 
@@ -79,6 +84,20 @@ def _add_planes(page: Page, cases: Sequence[PlaneCase]) -> None:
         page.heading(f"{title}: {len(members)}")
         page.text("Orange: what was outlined.")
         page.pictures(map(_plane_picture, members[:_SHOWN]))
+
+
+def _add_sights(page: Page, seen: Sequence[Sight]) -> None:
+    page.table(sight_table(seen))
+    page.text(
+        "Heat: how much less sure the gate is of its word when a patch hides the place. Left what "
+        "it sees; right the outline in orange, and the heat, brightest where most is lost."
+    )
+    shown = [
+        sight
+        for group in dict.fromkeys(each.group for each in seen)
+        for sight in [each for each in seen if each.group == group][:_SHOWN_SIGHTS]
+    ]
+    page.pictures(map(_sight_picture, shown))
 
 
 def _plot(draw: Callable[[Axes, Sequence[Shown]], None], cases: Sequence[Shown]) -> str:
@@ -161,6 +180,15 @@ def _plane_picture(case: PlaneCase) -> tuple[str, str]:
     image = case.image
     caption = f"{image.name}: {image.plane}{told}{sure} {case.code or ''}"
     return _outlined(image.image_path, {_MEASURED_BGR: case.ellipse}), caption
+
+
+def _sight_picture(sight: Sight) -> tuple[str, str]:
+    told = sight.told
+    caption = (
+        f"{sight.group}, {sight.name}: {sight.plane}, taken for {told.plane} at "
+        f"{told.confidence:.2f}; {sight.heat.max():.2f} lost at the hottest"
+    )
+    return photograph_of(sight.picture()), caption
 
 
 def _outlined(path: Path, outlines: Mapping[tuple[int, int, int], Ellipse | None]) -> str:

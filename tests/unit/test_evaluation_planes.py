@@ -181,7 +181,7 @@ def test_the_worst_are_found_and_shown(tmp_path: Path) -> None:
     assert [each.code for each in refused_heads([*bodies, *heads])] == ["no-head", "other-anatomy"]
     for body in bodies[:2]:
         cv2.imwrite(str(body.image.image_path), np.full((80, 120), 60, np.uint8))
-    page = report_page([], [], {}, [*bodies, *heads])
+    page = report_page([], [], {}, [*bodies, *heads], [])
     assert page.count("data:image/jpeg") == 4
     assert page.count("data:image/png") == 1
     assert "0.9.png: abdomen, taken for trans-thalamic at 0.90" in page
