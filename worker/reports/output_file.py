@@ -46,10 +46,9 @@ def _beside(target: Path) -> Iterator[TextIO]:
             os.fsync(number)
         os.chmod(name, _rights(target))
         os.replace(name, target)
-    except BaseException:
-        with suppress(FileNotFoundError):
+    finally:
+        with suppress(FileNotFoundError):  # where it took the other's place
             os.unlink(name)
-        raise
 
 
 def _rights(target: Path) -> int:
