@@ -81,7 +81,7 @@ def test_a_worker_counts_what_its_processes_did(
     measured = found[f"hc_scans {Status.MEASURED}"] + found[f"hc_scans {Status.FLAGGED}"]
     assert measured == IMAGES
     assert found[f"hc_scans {Status.QUEUED}"] == found["hc_oldest_queued_seconds"] == 0
-    assert found["hc_rejected_total not-an-image"] == 1
+    assert found["hc_rejected_total no-pixel-data"] == 1
     assert found["hc_stage_seconds_count read"] == IMAGES + 1
     assert found["hc_stage_seconds_count store"] == IMAGES + 1
     # Chunks of two, and yet full batches: the ledger had more.
