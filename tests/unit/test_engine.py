@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from hcmodel.engine import Engine, OutOfMemory, tf
+from hcmodel.engine import Engine, OutOfMemory, Stage, tf
 from hcmodel.model_card import SHIPPED, Card, file_sha256
 from hcmodel.unet_config import UNetConfig
 from worker.measuring.instrument import Instrument, ScanRequest
@@ -58,15 +58,15 @@ def test_half_a_batch_gives_the_same_maps(
     whole = engine.predict(images)
     refusing = Engine(greedy, batch_size=4)
     with pytest.raises(tf.errors.ResourceExhaustedError) as refusal:
-        refusing._graphs[0](tf.zeros((4, 32, 48, 1)))
+        refusing._graphs[Stage.MAPS](tf.zeros((4, 32, 48, 1)))
 
     def full(_: object) -> None:
         raise refusal.value
 
-    monkeypatch.setattr(engine, "_graphs", [full] * len(engine._graphs))
+    monkeypatch.setattr(engine, "_graphs", dict.fromkeys(engine._graphs, full))
     halved = engine.predict(images)
     assert engine.batch_size == 2
     np.testing.assert_allclose(halved, whole, atol=1e-5)
-    monkeypatch.setattr(engine, "_graphs", [full] * len(engine._graphs))
+    monkeypatch.setattr(engine, "_graphs", dict.fromkeys(engine._graphs, full))
     with pytest.raises(OutOfMemory, match="at 2 images"):
         engine.predict(images)
