@@ -5,7 +5,8 @@ Occlusion sensitivity (Zeiler and Fergus, ECCV 2014): a grey patch hides one pla
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -18,7 +19,7 @@ from hcmodel.dataset.hc18 import read_grey
 from hcmodel.dataset.planes import BODIES, FOR_HC, OTHER_HEADS
 from hcmodel.drawing import draw_outline
 from hcmodel.evaluation.metrics import Case
-from hcmodel.evaluation.planes import Outcome, PlaneCase
+from hcmodel.evaluation.planes import PlaneCase
 from hcmodel.gate import COLUMNS, ROWS, SEMI_AXIS_PX, axis_ratio, gate_tensor, seen_along
 from hcmodel.geometry import Ellipse
 from hcmodel.html_page import Table
@@ -28,12 +29,12 @@ Tell = Callable[[GreyImage, Sequence[float]], list[PlaneOdds]]
 """From ``(B, ROWS, COLUMNS)`` uint8 along outlines, and their axis ratios, to a gate's word."""
 
 PATCH_PX, STEP_PX = 12, 4
-"""Both divide the raster, so that patches reach its border."""
+"""The raster is a patch and whole steps, so that its border is hidden as well."""
 RIM = 0.15
 """So far from the outline, as a share of the way from the centre to it, its rim reaches."""
 _MOST = 20
 """Images of a group: a spread choice tells as much as all."""
-_ENLARGED = 3
+_ENLARGED = 2
 _OUTLINE_BGR = (60, 120, 255)
 
 
@@ -81,9 +82,10 @@ def occluded(crop: GreyImage, ratio: float, tell: Tell) -> tuple[PlaneOdds, Floa
     corners = list(
         product(range(0, ROWS - PATCH_PX + 1, STEP_PX), range(0, COLUMNS - PATCH_PX + 1, STEP_PX))
     )
+    grey = round(float(crop.mean()))
     crops = np.repeat(crop[None], len(corners) + 1, axis=0)
     for hidden, (row, column) in zip(crops[1:], corners, strict=True):
-        hidden[row : row + PATCH_PX, column : column + PATCH_PX] = round(float(crop.mean()))
+        hidden[row : row + PATCH_PX, column : column + PATCH_PX] = grey
     told, *answers = tell(crops, [ratio] * len(crops))
     lost, patches = np.zeros((ROWS, COLUMNS)), np.zeros((ROWS, COLUMNS))
     for (row, column), answer in zip(corners, answers, strict=True):
@@ -100,28 +102,34 @@ def sights(
 
     ``heads``: labelled ones of another ``hospital``; all images have square pixels.
     """
-    right: dict[str, list[tuple[Path, str, Ellipse]]] = {
-        group: [
+    groups = [
+        ("plane for HC", FOR_HC, HC_PLANES),
+        ("other head", OTHER_HEADS, OTHER_PLANES),
+        *((body, (body,), (body,)) for body in BODIES),
+    ]
+    for group, planes, right in groups:
+        found = [
             (case.image.image_path, case.image.plane, case.ellipse)
             for case in cases
-            if case.ellipse and case.image.plane in planes and case.told_plane in told
+            if case.ellipse and case.image.plane in planes and case.told_plane in right
         ]
-        for group, planes, told in (
-            ("plane for HC", FOR_HC, HC_PLANES),
-            ("other head", OTHER_HEADS, OTHER_PLANES),
-            *((body, (body,), (body,)) for body in BODIES),
-        )
-    }
-    passed = (Outcome.MEASURED, Outcome.FLAGGED)
-    right[hospital] = [
-        (path, "plane for HC", case.ellipse)
-        for path, case in heads.items()
-        if case.ellipse and Outcome.of(case) in passed
+        yield from _some(group, found, right, tell)
+    labelled = [
+        (path, f"head, {hospital}", case.ellipse) for path, case in heads.items() if case.ellipse
     ]
-    for group, images in right.items():
-        for path, plane, outline in images[:: max(1, len(images) // _MOST)][:_MOST]:
-            crop, ratio = seen_along(read_grey(path), outline), axis_ratio(outline)
-            told, heat = occluded(crop, ratio, tell)
+    yield from _some(hospital, labelled, HC_PLANES, tell)
+
+
+def _some(
+    group: str,
+    images: Sequence[tuple[Path, str, Ellipse]],
+    right: Collection[str],
+    tell: Tell,
+) -> Iterator[Sight]:
+    for path, plane, outline in images[:: math.ceil(len(images) / _MOST) or 1]:
+        crop, ratio = seen_along(read_grey(path), outline), axis_ratio(outline)
+        told, heat = occluded(crop, ratio, tell)
+        if told.plane in right:
             yield Sight(path.name, group, plane, told, ratio, crop, heat)
 
 

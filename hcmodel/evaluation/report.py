@@ -185,7 +185,7 @@ def _plane_picture(case: PlaneCase) -> tuple[str, str]:
 def _sight_picture(sight: Sight) -> tuple[str, str]:
     told = sight.told
     caption = (
-        f"{sight.group}, {sight.name}: {sight.plane}, taken for {told.plane} at "
+        f"{sight.name}: {sight.plane}, taken for {told.plane} at "
         f"{told.confidence:.2f}; {sight.heat.max():.2f} lost at the hottest"
     )
     return photograph_of(sight.picture()), caption
