@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hcmodel.flags import Flag
 from hcmodel.geometry import Ellipse, Spacing
 from hcmodel.head import Head
-from hcmodel.plane import Gate, Plane
+from hcmodel.plane import Gate, Plane, PlaneOdds
 from hcmodel.quality import confidence, judge, quality_features
 from hcmodel.uncertainty import ErrorModel
 
@@ -51,6 +51,7 @@ def measure_head(
     flags = judge(head, spacing, error_model)
     if not any_plane:
         flags += (Flag.PLANE_UNSURE,) if gate is None or odds is None else gate.flags(odds)
+    plane, plane_confidence = _told(odds, gate)
     hc_mm = bpd_mm = ofd_mm = low_mm = high_mm = None
     if spacing is not None:
         major_mm, minor_mm = ellipse.semi_axes_mm(spacing)
@@ -68,7 +69,15 @@ def measure_head(
         ofd_mm=ofd_mm,
         confidence=confidence(head, spacing, error_model),
         flags=flags,
-        plane=None if odds is None else odds.plane,
-        plane_confidence=None if odds is None else odds.confidence,
+        plane=plane,
+        plane_confidence=plane_confidence,
         is_no_head=bool(gate and odds and not any_plane and gate.is_no_head(odds)),
     )
+
+
+def _told(odds: PlaneOdds | None, gate: Gate | None) -> tuple[Plane | None, float | None]:
+    """Return the plane that a row tells, and the probability that it is of that kind."""
+    if odds is None or gate is None:
+        return None, None
+    planes = gate.told(odds)
+    return odds.likeliest(planes), min(1.0, odds.of(planes))

@@ -52,12 +52,16 @@ class PlaneOdds:
     @property
     def plane(self) -> Plane:
         """The likeliest plane of the likeliest group."""
-        return max(self.group, key=lambda plane: self.of((plane,)))
+        return self.likeliest(self.group)
 
     @property
     def confidence(self) -> float:
         """Probability, 0 to 1, of the likeliest group."""
         return min(1.0, self.of(self.group))
+
+    def likeliest(self, planes: Sequence[Plane]) -> Plane:
+        """Return the likeliest of these."""
+        return max(planes, key=lambda plane: self.of((plane,)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +69,8 @@ class Gate:
     """Probabilities from which on the gate decides; in the weights' card.
 
     From ``min_no_head`` of no head at all an outline is refused. It passes from ``min_hc_plane`` of
-    a plane for HC, unless no head has more than ``max_no_head``. In between it is flagged: as
-    another plane where the head is likelier there, else as unsure. ``exams`` and ``patients`` are
+    a plane for HC, unless no head has more than ``max_no_head`` or is likelier. In between it is
+    flagged: as another plane where the head is likelier there, else as unsure. ``exams`` and ``patients`` are
     those of the images that trained it.
 
     Raises ``ValueError`` for values that would fail in use.
@@ -90,9 +94,18 @@ class Gate:
         """Return whether another body part, or nothing, is outlined."""
         return odds.of(NO_HEAD) >= self.min_no_head
 
+    def passes(self, odds: PlaneOdds) -> bool:
+        """Return whether a head in a plane for HC is outlined."""
+        for_hc, no_head = odds.of(HC_PLANES), odds.of(NO_HEAD)
+        return for_hc >= self.min_hc_plane and no_head <= min(self.max_no_head, for_hc)
+
+    def told(self, odds: PlaneOdds) -> tuple[Plane, ...]:
+        """Return the planes among which a row tells one: those for HC where it passes."""
+        return HC_PLANES if self.passes(odds) else odds.group
+
     def flags(self, odds: PlaneOdds) -> tuple[Flag, ...]:
-        """Return why a person must look at the plane of a head; none where it is one for HC."""
-        if odds.of(HC_PLANES) >= self.min_hc_plane and odds.of(NO_HEAD) <= self.max_no_head:
+        """Return why a person must look at the plane of a head; none where it passes."""
+        if self.passes(odds):
             return ()
         other_plane = odds.of(OTHER_PLANES) > max(odds.of(HC_PLANES), odds.of(NO_HEAD))
         return (Flag.NOT_HC_PLANE if other_plane else Flag.PLANE_UNSURE,)
