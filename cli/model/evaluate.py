@@ -108,14 +108,13 @@ def command(
 
     Example: hc-batch model evaluate ~/hc18 --weights runs/hc18-fold0/hc18.keras
     """
-    images = labelled(folder)
-    plane_images = images_by_plane(planes) if planes else []
     settings = Settings.from_environment()
     weights = chosen or (settings.weights,)
     if all_images and len(weights) > 1:
         raise click.BadParameter("takes one --weights", param_hint="--all-images")
     if (all_images or gate_only) and into is not None:
         raise click.BadParameter("holds figures of unseen exams only", param_hint="--into")
+    images, plane_images = labelled(folder), images_by_plane(planes) if planes else []
     all_settings = [replace(settings, weights=each) for each in weights]
     cards = [verify_weights(each) for each in all_settings]
     unseen = [unseen_images(images, card) for card in cards]
@@ -131,15 +130,14 @@ def command(
         _judge(part, each, stress, fitted) for part, each in zip(parts, all_settings, strict=True)
     ]
     cases = [case for fold in folds for case in fold]
+    plane_cases = _judge_planes(plane_parts, all_settings)
     tables = tables_of(cases, folds, len(cases) - _count(unseen))
     for more in (stress, fitted):
         tables += more.tables() if more else []
-    plane_cases = _judge_planes(plane_parts, all_settings)
+    hospital = folder.resolve().name
     if planes:
         trained_on = len(plane_cases) - _count(unseen_by_plane)
-        tables += plane_tables(
-            plane_cases, planes.resolve().name, trained_on, {folder.resolve().name: cases}
-        )
+        tables += plane_tables(plane_cases, planes.resolve().name, trained_on, {hospital: cases})
     _print(tables, cases)
     if into is not None:
         card = verify_weights(replace(settings, weights=into))
@@ -149,8 +147,7 @@ def command(
         seen = []
         if planes and cards[0].gate is not None:
             heads = {paths[case.name]: case for case in folds[0]}
-            first = plane_cases[: len(plane_parts[0])]
-            seen = _sights(first, heads, folder.resolve().name, all_settings[0])
+            seen = _sights(plane_cases[: len(plane_parts[0])], heads, hospital, all_settings[0])
         page = report_page(cases, tables, paths, plane_cases, seen)
         report.write_text(page, encoding="utf-8")
         stdout.print(f"report: {report}")
