@@ -17,7 +17,7 @@ import pytest
 from hcmodel.dataset.hc18 import HC_COLUMN, PIXEL_SIZE_COLUMN
 from hcmodel.dataset.planes import BODIES, PLANES
 from hcmodel.drawing import noise_image
-from hcmodel.geometry import Spacing
+from hcmodel.geometry import Ellipse, Spacing
 from hcmodel.model_card import SHIPPED, read_card, verify
 from hcmodel.phantom import draw_phantom, random_head
 from hcmodel.plane import Gate
@@ -287,13 +287,13 @@ def test_images_by_plane_are_judged_beside_the_labelled_ones(
     assert "line 4: 2.png missing" in unfit.stderr
 
 
-def test_thorough_is_another_instrument_that_finds_the_same_head(
-    labelled: Path, tmp_path: Path
-) -> None:
+def test_thorough_is_another_instrument_that_finds_the_same_head(tmp_path: Path) -> None:
     data = {"HC_DATA_DIR": str(tmp_path / "data")}
-    file = labelled / "000_HC.png"
+    file = tmp_path / "head.png"
+    head = Ellipse(420.0, 280.0, 110.0, 90.0, 1.2)
+    cv2.imwrite(str(file), draw_phantom((540, 800), head, np.random.default_rng(1)))
     for more in ([], ["--thorough"]):
-        done = hc("run", file, "--pixel-size", 0.5, *more, **data)
+        done = hc("run", file, "--pixel-size", 0.22, *more, **data)
         assert "1 measured" in done.stdout + done.stderr
     rows = list(csv.DictReader(hc("results", "--format", "csv", **data).stdout.splitlines()))
     assert len(rows) == 2
