@@ -68,10 +68,10 @@ class PlaneOdds:
 class Gate:
     """Probabilities from which on the gate decides; in the weights' card.
 
-    From ``min_no_head`` of no head at all an outline is refused. It passes from ``min_hc_plane`` of
-    a plane for HC, unless no head has more than ``max_no_head`` or is likelier. In between it is
-    flagged: as another plane where the head is likelier there, else as unsure. ``exams`` and ``patients`` are
-    those of the images that trained it.
+    From ``min_no_head`` of no head at all an outline is refused. It passes from ``min_hc_plane``
+    of a plane for HC, unless no head has more than ``max_no_head`` or is likelier. In between it
+    is flagged: as another plane where the head is likelier there, else as unsure. ``exams`` and
+    ``patients`` are those of the images that trained it.
 
     Raises ``ValueError`` for values that would fail in use.
     """
