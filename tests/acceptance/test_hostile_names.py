@@ -7,28 +7,17 @@ import io
 import json
 import logging
 import os
-import random
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from rig.hostile_names import names
 from worker import log
 from worker.plain_text import visible
 
 HC_BATCH = Path(sys.executable).parent / "hc-batch"
-PIECES = [
-    *("\x1b[2J", "\x1b]0;x\x07", "\x9b31m", "\x7f", "\x08", "\x0b", "\n", "\r", "\r\n", "\t"),
-    *("\u202e", "\u2028", "\u2066", "\x85", "\u200b", "\ufeff", "\U000e0041"),
-    *("[", "]", "[bold]", "[left]", ":smile:", "=1+1", "+1", "-1", "@a", "\uff1d1"),
-    *('"', "'", ",", ";", "%s", "{x}", "\\", "$(id)", "`", "|", " ", "a", "\u00e4", "\u732b"),
-]
-
-
-def names(seed: int, count: int) -> list[str]:
-    drawn = random.Random(seed)
-    return ["".join(drawn.choices(PIECES, k=drawn.randint(1, 5))) for _ in range(count)]
 
 
 def hc(folder: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
