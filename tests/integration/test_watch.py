@@ -114,6 +114,6 @@ def test_an_odd_name_stops_neither_the_others_nor_the_next_look(
         with watching(settings, inbox, how=replace(QUICK, move=True)):
             (inbox / late).write_bytes(PNG)
             until(lambda name=late: name in sources(database))
-    assert sources(database) == ["a.png", "b.png", "c.png"]
+    assert sources(database) == ["a.png", "b.png", "c.png", "far.png"]
     (batch,) = latest_batches(database)
     assert [skip.code for skip in skipped_files(database, batch.batch)] == ["name-not-text"]

@@ -194,15 +194,15 @@ def test_a_busy_file_is_waited_for(
     (inbox / "held.dcm").write_bytes(PNG)
     (inbox / "free.png").write_bytes(PNG)
     refusals = [OSError(number, os.strerror(number)) for _ in range(3)]
-    real = Path.open
+    real = os.open
 
-    def busy(path: Path, *how: Any, **more: Any) -> Any:
-        if path.name == "held.dcm" and refusals:
+    def busy(path: Any, *how: Any, **more: Any) -> int:
+        if path == inbox / "held.dcm" and refusals:
             raise refusals.pop()
         return real(path, *how, **more)
 
     # As a network drive does; a local disk never would.
-    monkeypatch.setattr(Path, "open", busy)
+    monkeypatch.setattr(os, "open", busy)
     with watching(settings, inbox):
         until(lambda: sources(database) == ["free.png"])
         until(lambda: sources(database) == ["free.png", "held.dcm"])

@@ -108,6 +108,9 @@ class Request:
             yield _skip(path, "file-unreadable", f"a file that cannot be looked at: {_why(error)}")
 
     def _looked_at(self, path: Path, version: str) -> Iterator[NewScan | NewSkip]:
+        if path.is_symlink() and _is_folder(path):
+            yield _skip(path, "folder-link", "a link to a folder; name it to have it entered")
+            return
         kind = None if self._leads_out(path) else classify(path)
         if isinstance(kind, Skip):
             yield _skip(path, kind.code, kind.reason)
@@ -119,14 +122,12 @@ class Request:
         while folders:
             folder = folders.pop()
             try:
-                files, inner, linked = _listed(folder)
+                files, inner = _listed(folder)
             except OSError as error:
                 yield _skip(folder, "folder-unreadable", error.strerror or "cannot be listed")
                 continue
             for path in files:
                 yield from self.look_at(path)
-            for path in linked:
-                yield _skip(path, "folder-link", "a link to a folder; name it to have it entered")
             if self.recursive:
                 folders += reversed(inner)
             else:
@@ -168,18 +169,16 @@ def _unstorable(path: Path) -> NewSkip:
     return _skip(path, "name-not-text", "a name that is not UTF-8; rename it")
 
 
-def _listed(folder: Path) -> tuple[list[Path], list[Path], list[Path]]:
-    """Files, folders and links to folders, by name."""
-    files, inner, linked = [], [], []
+def _listed(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Folders, and all else, by name."""
+    files, inner = [], []
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         path = folder / entry.name
-        if entry.is_symlink() and _is_folder(path):
-            linked.append(path)
-        elif entry.is_dir(follow_symlinks=False):
+        if entry.is_dir(follow_symlinks=False):
             inner.append(path)
         else:
             files.append(path)
-    return without_sidecars(files), inner, linked
+    return without_sidecars(files), inner
 
 
 def _is_folder(path: Path) -> bool:

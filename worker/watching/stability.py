@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
-import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -86,6 +85,7 @@ class Folder:
         self._marker = marker
         self._since_s: dict[Ready, float] = {}
         self._taken: dict[Ready, str] = {}
+        self._unlisted: set[tuple[Path, str | None]] = set()
 
     def settled(self) -> list[Ready]:
         """Return files unchanged for at least ``settle_s``, over two looks or more.
@@ -116,24 +116,19 @@ class Folder:
 
     def _listing(self) -> Iterator[Ready]:
         folders = [(self.root, self._marker is None)]
+        told, self._unlisted = self._unlisted, set()
         while folders:
             folder, complete = folders.pop()
-            try:
-                entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-            except OSError as error:
-                if folder == self.root:
-                    raise
-                logger.warning("%s cannot be listed: %s", folder, error.strerror)
-                continue
+            entries = self._entries(folder, told)
             # A marker speaks for all that lies below its folder.
             complete = complete or any(entry.name == self._marker for entry in entries)
             files = []
             for entry in entries:
-                if entry.name == self._marker or _is_temporary(entry.name):
+                if self._is_passed_over(folder, entry.name):
                     continue
                 if not entry.is_dir(follow_symlinks=False):
                     files.append(folder / entry.name)
-                elif self._recursive and not self._is_ours(folder, entry.name):
+                elif self._recursive:
                     folders.append((folder / entry.name, complete))
             present = set(files)
             for path in without_sidecars(files) if complete else []:
@@ -143,17 +138,34 @@ class Folder:
                     beside = signature_of(sidecar) if sidecar in present else None
                     yield Ready(path, signature, beside)
 
-    def _is_ours(self, folder: Path, name: str) -> bool:
-        return folder == self.root and name in (DONE, FAILED)
+    def _entries(
+        self, folder: Path, told: Container[tuple[Path, str | None]]
+    ) -> list[os.DirEntry[str]]:
+        """Return what lies in a folder, by name: nothing, told once, where it cannot be listed."""
+        try:
+            return sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError as error:
+            if folder == self.root:
+                raise
+            reason = (folder, error.strerror)
+            self._unlisted.add(reason)
+            if reason not in told:
+                logger.warning("skipped: %s cannot be listed: %s", *reason)
+            return []
+
+    def _is_passed_over(self, folder: Path, name: str) -> bool:
+        is_ours = folder == self.root and name in (DONE, FAILED)  # also where it is a link
+        return is_ours or name == self._marker or _is_temporary(name)
 
 
 def signature_of(path: Path) -> Signature | None:
-    """Signature of a regular file; None for others, and for a file that is gone."""
+    """Signature of what the name leads to, or of a link that leads nowhere; None if it is gone."""
     try:
-        status = path.stat()
+        try:
+            status = path.stat()
+        except OSError:
+            status = path.lstat()
     except OSError:
-        return None
-    if not stat.S_ISREG(status.st_mode):
         return None
     return Signature(status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 

@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 import shutil
+import stat
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
@@ -31,6 +32,7 @@ from worker.watching.known_files import Standing, judge
 from worker.watching.mounts import on_network
 from worker.watching.move_finished import REFUSED_REST, Mover
 from worker.watching.stability import Folder, Ready, WatchOptions
+from worker.watching.writers import READ_ITSELF
 
 logger = logging.getLogger(__name__)
 
@@ -189,10 +191,10 @@ class Inbox:
 
 def _is_busy(path: Path) -> bool:
     """Whether it cannot be opened just now: held by its writer, or its server is coming back."""
-    if path.is_symlink():
-        return False  # it may lead to where nothing is opened
     try:
-        path.open("rb").close()
+        # Opening a device can already move it, and a link may lead to where nothing is opened.
+        if stat.S_ISREG(path.lstat().st_mode):
+            os.close(os.open(path, READ_ITSELF))
     except OSError as error:
         return error.errno in (errno.EBUSY, errno.ESTALE)
     return False

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from worker.watching.mounts import on_network
 
-_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+READ_ITSELF = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+"""Neither waits for the writer of a pipe nor opens what a link leads to."""
 
 
 def is_being_written(path: Path) -> bool:
@@ -19,7 +20,7 @@ def is_being_written(path: Path) -> bool:
     drives, which refuse every lease, and for files of other users it is not known, and False.
     """
     try:
-        descriptor = os.open(path, _READ)
+        descriptor = os.open(path, READ_ITSELF)
     except OSError:
         return False
     try:
