@@ -11,6 +11,7 @@ import logging
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -71,7 +72,7 @@ class Mover:
                 name = _free(folder, target)
                 # The sidecar first: cut short between the two, the image still waits for its move.
                 sidecar = sidecar_of(path)
-                if sidecar.is_file() and not _is_shared(sidecar, path):
+                if _holds(source, sidecar.name) and not _is_shared(sidecar, path):
                     beside = _free(folder, sidecar_of(target.with_name(name)))
                     _rename(source, sidecar.name, folder, beside)
                 failpoint.hit("between-moves")
@@ -89,6 +90,13 @@ class Mover:
         if (top, reason) not in self._told:
             self._told.add((top, reason))
             logger.warning("%s cannot be moved to %s: %s; it stays", path, top, reason)
+
+
+def _holds(folder: int, name: str) -> bool:
+    """Whether an entry of this name, whatever it is or leads to, lies in the folder and is none."""
+    with suppress(OSError):
+        return not stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+    return False
 
 
 def _free(folder: int, target: Path) -> str:
@@ -120,6 +128,8 @@ def _copy(source: int, name: str, folder: int, new_name: str) -> None:
     writing = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     partial = f".{secrets.token_hex(8)}.part"
     with os.fdopen(os.open(name, reading, dir_fd=source), "rb") as original:
+        if not stat.S_ISREG(os.fstat(original.fileno()).st_mode):
+            raise OSError(errno.EXDEV, "it is no regular file")
         try:
             with os.fdopen(os.open(partial, writing, 0o600, dir_fd=folder), "wb") as copy:
                 shutil.copyfileobj(original, copy, 1 << 20)
