@@ -2,7 +2,7 @@
 PYTHON ?= python3
 STAMP := .venv/.installed
 
-.PHONY: venv demo test fuzz chaos recovery lint bench picture clean
+.PHONY: venv demo test fuzz zoo chaos recovery lint bench picture clean
 
 venv: $(STAMP)
 
@@ -21,6 +21,11 @@ test: venv
 fuzz: venv
 	HC_FUZZ_FILES=$${HC_FUZZ_FILES:-20000} HC_FUZZ_SEED=$${HC_FUZZ_SEED:-$$(date +%s)} \
 		.venv/bin/python -m pytest -q tests/integration/test_fuzz_reading.py
+
+# 2,000 folders of odd things; a failure names the HC_ZOO_SEED=N of its folder.
+zoo: venv
+	HC_ZOO_FOLDERS=$${HC_ZOO_FOLDERS:-2000} HC_ZOO_SEED=$${HC_ZOO_SEED:-$$(date +%s)} \
+		.venv/bin/python -m pytest -q tests/acceptance/test_zoo.py
 
 # A fault every few seconds; CHAOS_S=60 shortens, CHAOS_SEED=N repeats the order of faults.
 chaos: venv

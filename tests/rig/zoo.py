@@ -34,7 +34,7 @@ from worker.sample_files import write_series
 SECRET = "Geheim^Patient"
 """Stands in tags, texts and sidecars; as long as the name in a sample file."""
 GOOD_FILES = 2
-ODD_THINGS = 12
+ODD_THINGS = 9
 _SAMPLE_NAME = b"Phantom^Sample"
 _TEMPORARY = (".{}", "{}.part", "{}.tmp", "{}.filepart", "~{}")
 _DEEP = 12
