@@ -124,7 +124,7 @@ class Folder:
             complete = complete or any(entry.name == self._marker for entry in entries)
             files = []
             for entry in entries:
-                if self._is_passed_over(folder, entry.name):
+                if self._is_passed_over(folder, entry):
                     continue
                 if not entry.is_dir(follow_symlinks=False):
                     files.append(folder / entry.name)
@@ -153,9 +153,11 @@ class Folder:
                 logger.warning("skipped: %s cannot be listed: %s", *reason)
             return []
 
-    def _is_passed_over(self, folder: Path, name: str) -> bool:
-        is_ours = folder == self.root and name in (DONE, FAILED)  # also where it is a link
-        return is_ours or name == self._marker or _is_temporary(name)
+    def _is_passed_over(self, folder: Path, entry: os.DirEntry[str]) -> bool:
+        is_ours = folder == self.root and entry.name in (DONE, FAILED)
+        if is_ours and not entry.is_file(follow_symlinks=False):  # a folder, or a link in its place
+            return True
+        return entry.name == self._marker or _is_temporary(entry.name)
 
 
 def signature_of(path: Path) -> Signature | None:
