@@ -128,6 +128,17 @@ def test_a_sidecar_that_comes_later_or_slowly_counts(
     assert sources(database) == ["a.png"], "in its own row"
 
 
+def test_a_name_without_room_for_that_of_a_sidecar_is_moved(
+    settings: Settings, database: Database, inbox: Path
+) -> None:
+    name = "n" * 255
+    (inbox / name).write_bytes(PNG)
+    with watching(settings, inbox, how=MOVE):
+        until(lambda: sources(database) == [name])
+        end(database, name)
+        until(lambda: files(inbox) == [f"done/{name}"])
+
+
 def test_a_refused_file_that_is_moved_back_is_tried_again(
     settings: Settings, database: Database, inbox: Path
 ) -> None:
@@ -250,10 +261,13 @@ def test_every_take_and_every_skip_is_a_line(
     caplog.set_level(logging.INFO)
     (inbox / "a.png").write_bytes(PNG)
     (inbox / "notes.txt").write_text("words")
+    os.mkfifo(inbox / "pipe.png")
+    (inbox / "nowhere").symlink_to("nothing")
     (Path(os.fsdecode(os.fsencode(inbox) + b"/\xff.png"))).write_bytes(PNG)
     with watching(settings, inbox):
         until(lambda: sources(database) == ["a.png"])
         time.sleep(0.5)
     assert caplog.text.count(f"taken: {inbox}/a.png") == 1
-    assert caplog.text.count(f"skipped: {inbox}/notes.txt: ") == 1
+    for name in ("notes.txt", "pipe.png", "nowhere"):
+        assert caplog.text.count(f"skipped: {inbox}/{name}: ") == 1
     assert caplog.text.count("a name that is not UTF-8") == 1

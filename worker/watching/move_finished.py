@@ -93,7 +93,7 @@ class Mover:
 
 
 def _holds(folder: int, name: str) -> bool:
-    """Whether an entry of this name, whatever it is or leads to, lies in the folder and is none."""
+    """Whether the folder holds something of this name that is no folder itself."""
     with suppress(OSError):
         return not stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
     return False
