@@ -17,7 +17,7 @@ from sqlalchemy import func, insert, select, update
 from hcmodel.spacing import Spacing
 from worker.columns import columns_of
 from worker.errors import BatchAmbiguous, BatchUnknown, CrashedWorker, HcBatchError
-from worker.result import FileIdentity, HeadEllipse, HeadSizes, Result, Status
+from worker.result import FileIdentity, HeadEllipse, HeadPlane, HeadSizes, Result, Status
 from worker.settings import Settings
 from worker.store.batches import (
     BatchKind,
@@ -185,6 +185,23 @@ def test_equal_content_is_measured_once(database: Database) -> None:
     duplicate = list(select_rows(database))[1]
     assert (duplicate.status, duplicate.sizes.hc_mm) == ("duplicate", 200.0)
     assert duplicate.duplicate_of == one.scan_id
+
+
+def test_what_a_person_vouches_for_is_no_duplicate_of_what_the_gate_decided(
+    database: Database,
+) -> None:
+    batch = open_batch(database, BatchKind.SUBMIT, "key", "/scans")
+    scans = [NewScan("/a.png"), NewScan("/b.png", any_plane=True)]
+    ids = insert_scans(database, batch, scans, published=True)
+    plain, vouched = claim(database, ids, "host:1:a", lease_s=LEASE_S)
+    assert (plain.any_plane, vouched.any_plane) == (False, True)
+    assert finish(database, plain, measured("same", 200.0)) is Status.MEASURED
+    assert find_measured(database, "same", 0, None, True, MODEL) is None
+    told = replace(measured("same", 200.0), head_plane=HeadPlane("abdomen", 0.75, "manual"))
+    assert finish(database, vouched, told) is Status.MEASURED
+    rows = list(select_rows(database))
+    assert [row.head_plane.plane_source for row in rows] == [None, "manual"]
+    assert (rows[1].head_plane.plane, rows[1].head_plane.plane_confidence) == ("abdomen", 0.75)
 
 
 def test_a_reader_that_recognised_the_content_ends_as_duplicate(database: Database) -> None:
