@@ -1,0 +1,56 @@
+"""A gate is trained behind weights that are there, which it leaves as they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from hcmodel.dataset.hc18 import LabelledImage
+from hcmodel.dataset.planes import PLANES, PlaneImage
+from hcmodel.engine import Engine
+from hcmodel.geometry import Ellipse, Spacing
+from hcmodel.model_card import SHIPPED, verify
+from hcmodel.phantom import draw_phantom
+from hcmodel.training import add_gate, gate_training, outlines
+
+HEAD = Ellipse(400.0, 270.0, 150.0, 115.0, 0.3)
+SHAPE = (540, 800)
+
+
+def drawn(path: Path, seed: int) -> Path:
+    cv2.imwrite(str(path), draw_phantom(SHAPE, HEAD, np.random.default_rng(seed)))
+    return path
+
+
+@pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")  # of Keras, when it saves
+def test_a_gate_joins_the_weights_and_changes_nothing_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("PHANTOMS", "EMPTY_PHANTOMS", "SCREENS"):
+        monkeypatch.setattr(outlines, name, 8)
+    monkeypatch.setattr(gate_training, "EPOCH_OUTLINES", 160)
+    monkeypatch.setattr(add_gate, "EPOCHS", 1)
+    paths = [drawn(tmp_path / f"{number:03}_HC.png", number) for number in range(3)]
+    heads = [LabelledImage(path, tmp_path / "none.png", Spacing(0.2, 0.2), None) for path in paths]
+    planes = [
+        PlaneImage(drawn(tmp_path / f"{plane}.png", number), plane, f"P{number}", "machine")
+        for number, plane in enumerate(PLANES, start=10)
+    ]
+    before = verify(SHIPPED)
+    weights = add_gate.add_gate(SHIPPED, heads, planes, tmp_path / "out")
+    card = verify(weights)
+    assert card.gate is not None
+    assert card.gate.exams == ("000", "001", "002")
+    assert card.gate.patients == tuple(f"P{number}" for number in range(10, 17))
+    assert (card.doubt, card.level, card.network) == (before.doubt, before.level, before.network)
+    assert card.model != before.model
+    pixels = draw_phantom(SHAPE, HEAD, np.random.default_rng(99))
+    old, new = Engine(SHIPPED, batch_size=1), Engine(weights, batch_size=1)
+    image = old.prepare(pixels, None)
+    np.testing.assert_array_equal(old.predict([image]), new.predict([image]))
+    (told,) = new.recognise([(image, HEAD)])
+    assert sum(told.probabilities) == pytest.approx(1, abs=1e-5)
+    assert told != old.recognise([(image, HEAD)])[0]
