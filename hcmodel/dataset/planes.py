@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hcmodel.dataset.hc18 import TrainingDataError, listed, read_rows
+from hcmodel.plane import HC_PLANES, NO_HEAD, Plane
 
 TABLE = "planes.csv"
 COLUMNS = ("filename", "plane", "patient", "machine")
 
-FOR_HC = ("trans-thalamic", "trans-ventricular")
+FOR_HC = tuple(plane.value for plane in HC_PLANES)
 """The planes in which HC is taken."""
 OTHER_HEADS = ("trans-cerebellar", "other-head")
-BODIES = ("abdomen", "thorax", "femur")
+BODIES = tuple(plane.value for plane in NO_HEAD if plane is not Plane.NOTHING)
 PLANES = (*FOR_HC, *OTHER_HEADS, *BODIES)
 
 

@@ -22,11 +22,11 @@ from hcmodel.plane import PLANES
 from hcmodel.training.augment import appearance
 from hcmodel.training.batches import SEED, Batches
 from hcmodel.training.outlines import SHARES, WIDE_RASTER, WIDE_SEMI_AXIS_PX, Outlined
-from hcmodel.training.schedule import cosine
+from hcmodel.training.schedule import averaging_adamw
 
 BATCH_SIZE = 32
 EPOCHS, EPOCH_OUTLINES = 24, 2500
-LEARNING_RATE, WEIGHT_DECAY, EMA_MOMENTUM = 2e-3, 5e-2, 0.99
+LEARNING_RATE, WEIGHT_DECAY = 2e-3, 5e-2
 SMOOTHING = 0.03
 """Share of the loss that keeps every plane possible, so that odds stay odds."""
 LOOK = 0.6
@@ -143,11 +143,6 @@ def gate_loss(allowed: keras.KerasTensor, odds: keras.KerasTensor) -> keras.Kera
 def compiled_gate_net(steps: int) -> keras.Model:
     """Return the network, untrained, for epochs of so many steps."""
     model = get_gate_net()
-    optimizer = keras.optimizers.AdamW(
-        cosine(LEARNING_RATE, EPOCHS, steps),
-        weight_decay=WEIGHT_DECAY,
-        use_ema=True,
-        ema_momentum=EMA_MOMENTUM,
-    )
+    optimizer = averaging_adamw(LEARNING_RATE, WEIGHT_DECAY, EPOCHS, steps)
     model.compile(optimizer, loss=gate_loss)
     return model

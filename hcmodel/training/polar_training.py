@@ -15,12 +15,11 @@ from hcmodel.polar_net import get_outline_net
 from hcmodel.preprocess import mirror
 from hcmodel.training.augment import Sample, appearance
 from hcmodel.training.batches import Batches
-from hcmodel.training.schedule import cosine
+from hcmodel.training.schedule import averaging_adamw
 
 BATCH_SIZE = 16
 LEARNING_RATE = 2e-3
 WEIGHT_DECAY = 1e-3
-EMA_MOMENTUM = 0.99
 LOOK = 0.5
 """How far appearance is varied, 1 being the widest."""
 
@@ -75,11 +74,6 @@ def outline_loss(truth: keras.KerasTensor, found: keras.KerasTensor) -> keras.Ke
 def compiled_outline_net(epochs: int, steps: int) -> keras.Model:
     """Return the network, untrained, with all that ``epochs`` of so many ``steps`` need."""
     model = get_outline_net()
-    optimizer = keras.optimizers.AdamW(
-        cosine(LEARNING_RATE, epochs, steps),
-        weight_decay=WEIGHT_DECAY,
-        use_ema=True,
-        ema_momentum=EMA_MOMENTUM,
-    )
+    optimizer = averaging_adamw(LEARNING_RATE, WEIGHT_DECAY, epochs, steps)
     model.compile(optimizer, loss=outline_loss)
     return model
