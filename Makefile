@@ -2,7 +2,7 @@
 PYTHON ?= python3
 STAMP := .venv/.installed
 
-.PHONY: venv demo test fuzz zoo chaos recovery lint bench picture clean
+.PHONY: venv demo test mutants fuzz zoo chaos recovery lint bench picture clean
 
 venv: $(STAMP)
 
@@ -16,6 +16,11 @@ demo: venv
 
 test: venv
 	.venv/bin/python -m pytest
+
+# Small mistakes in the rooms that decide, one at a time; goes on where it was left.
+# ROOMS="'ellipse fit' spacing" names some of them.
+mutants: venv
+	PYTHONPATH=tests .venv/bin/python -m mutants $(ROOMS)
 
 # At least 20,000 mutated DICOM and image files; HC_FUZZ_SEED=N repeats a run.
 fuzz: venv

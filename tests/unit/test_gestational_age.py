@@ -1,6 +1,13 @@
+from collections.abc import Callable
+
 import pytest
 
-from hcmodel.gestational_age import hadlock_1984_weeks, intergrowth_2016_weeks, trimester
+from hcmodel.gestational_age import (
+    FORMULAS,
+    hadlock_1984_weeks,
+    intergrowth_2016_weeks,
+    trimester,
+)
 
 CHECK = [
     (68, 12.726, 11.528),
@@ -19,15 +26,30 @@ def test_published_values(hc_mm: float, hadlock: float, intergrowth: float) -> N
     assert intergrowth_2016_weeks(hc_mm) == pytest.approx(intergrowth, abs=1e-3)
 
 
-def test_no_age_outside_the_formulas_range() -> None:
-    assert hadlock_1984_weeks(60) is None
-    assert hadlock_1984_weeks(361) is None
-    assert intergrowth_2016_weeks(40) is None
+@pytest.mark.parametrize(
+    ("formula", "inside", "outside"),
+    [
+        (hadlock_1984_weeks, (68.0, 360.0), (67.99, 360.01)),
+        (intergrowth_2016_weeks, (55.0, 360.0), (54.99, 360.01)),
+    ],
+)
+def test_no_age_outside_the_formulas_range(
+    formula: Callable[[float], float | None],
+    inside: tuple[float, ...],
+    outside: tuple[float, ...],
+) -> None:
+    assert None not in map(formula, inside)
+    assert [formula(hc_mm) for hc_mm in outside] == [None, None]
+
+
+def test_each_formula_has_its_name() -> None:
+    assert {
+        "hadlock-1984": hadlock_1984_weeks,
+        "intergrowth-2016": intergrowth_2016_weeks,
+    } == FORMULAS
 
 
 def test_trimesters() -> None:
-    assert [trimester(hc_mm) for hc_mm in (60, 180, 320)] == [
-        "below 14 weeks",
-        "14-28 weeks",
-        "above 28 weeks",
-    ]
+    """Hadlock's curve reaches 14 weeks at 89.37 mm, 28 weeks at 257.61 mm."""
+    found = [trimester(hc_mm) for hc_mm in (60, 89.3, 89.4, 180, 257.6, 257.7, 320)]
+    assert found == [*["below 14 weeks"] * 2, *["14-28 weeks"] * 3, *["above 28 weeks"] * 2]

@@ -1,0 +1,106 @@
+"""The rooms that decide: their sources, and the tests that would notice a mistake in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Sources below the root without suffix, and tests below ``tests/`` without theirs."""
+
+    name: str
+    sources: tuple[str, ...]
+    tests: tuple[str, ...]
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Its sources as files."""
+        return tuple(f"{source}.py" for source in self.sources)
+
+    @property
+    def test_paths(self) -> tuple[str, ...]:
+        """Its tests as files."""
+        return tuple(f"tests/{test}.py" for test in self.tests)
+
+
+PACKAGES = ("cli", "hcmodel", "worker")
+
+ROOMS = (
+    Room(
+        "geometry",
+        ("hcmodel/geometry", "hcmodel/spacing"),
+        ("unit/test_geometry", "unit/test_ellipse_fit"),
+    ),
+    Room("preprocess", ("hcmodel/preprocess",), ("unit/test_preprocess", "unit/test_ellipse_fit")),
+    Room(
+        "ellipse fit",
+        ("hcmodel/ellipse_fit",),
+        ("unit/test_ellipse_fit", "unit/test_any_head"),
+    ),
+    Room("outline", ("hcmodel/polar",), ("unit/test_polar", "unit/test_any_head")),
+    Room(
+        "judgement",
+        ("hcmodel/quality", "hcmodel/uncertainty", "hcmodel/measurement", "hcmodel/head"),
+        ("unit/test_judgement", "unit/test_uncertainty", "unit/test_any_head", "unit/test_plane"),
+    ),
+    Room("age", ("hcmodel/gestational_age",), ("unit/test_gestational_age",)),
+    Room("plane", ("hcmodel/plane", "hcmodel/gate"), ("unit/test_plane", "unit/test_gate")),
+    Room(
+        "spacing",
+        ("worker/reading/spacing", "worker/reading/regions"),
+        ("unit/reading/test_reading_spacing", "unit/reading/test_reading_gate"),
+    ),
+    Room(
+        "pixels",
+        ("worker/reading/grey", "worker/reading/codecs", "worker/reading/frames"),
+        (
+            "unit/reading/test_reading_drawn",
+            "unit/reading/test_reading_encodings",
+            "unit/reading/test_reading_frames",
+        ),
+    ),
+    Room(
+        "structure",
+        ("worker/reading/dicom_structure",),
+        ("unit/reading/test_reading_gate", "unit/reading/test_reading_encodings"),
+    ),
+    Room("conclusion", ("worker/measuring/conclusion",), ("unit/test_conclusion",)),
+    Room("leased work", ("worker/measuring/leased",), ("integration/test_leased",)),
+    Room(
+        "claims",
+        ("worker/store/claims", "worker/store/states"),
+        ("integration/test_ledger", "integration/test_ledger_machine", "unit/test_states"),
+    ),
+    Room(
+        "recovery",
+        ("worker/store/recovery",),
+        ("integration/test_ledger", "integration/test_ledger_machine"),
+    ),
+    Room(
+        "progress",
+        ("worker/store/progress", "worker/store/rows"),
+        ("integration/test_ledger",),
+    ),
+    Room(
+        "watching",
+        (
+            "worker/watching/watched_folder",
+            "worker/watching/stability",
+            "worker/watching/known_files",
+            "worker/watching/move_finished",
+        ),
+        (
+            "integration/test_watch",
+            "integration/test_watch_changes",
+            "integration/test_watch_folders",
+        ),
+    ),
+    Room(
+        "intake",
+        ("worker/intake/submit", "worker/intake/discover", "worker/intake/pixel_sizes"),
+        ("integration/test_intake",),
+    ),
+    Room("exit codes", ("cli/exit_codes", "cli/follow"), ("unit/test_exit_codes",)),
+)
+"""In the order in which they are run."""
