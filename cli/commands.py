@@ -44,6 +44,7 @@ COMMANDS = {
     "watch": ("cli.watch", "Queue files as they arrive in a folder."),
     "status": ("cli.status", "Count scans by state; show rate and remaining time."),
     "results": ("cli.results", "Show or export the rows."),
+    "serve": ("cli.serve", "Show results as pages, and let people review them."),
     "requeue": ("cli.requeue", "Put failed or rejected scans in the queue again."),
     "cancel": ("cli.cancel", "End what a batch has not finished yet."),
     "doctor": ("cli.doctor", "Check services, weights, disk and GPU; say what to type."),

@@ -50,6 +50,15 @@ class FileMissing(ScanRejected):
     code = "file-missing"
 
 
+class FileChanged(ScanRejected):
+    """The file is no longer the one that was measured.
+
+    Put the measured one back, or submit the folder again to measure what is there now.
+    """
+
+    code = "file-changed"
+
+
 class FileEmpty(ScanRejected):
     """The file is empty.
 
@@ -534,6 +543,60 @@ class SystemRefused(ServiceUnavailable):
     """
 
     code = "system-refused"
+
+
+class ExtraMissing(OperatorError):
+    """A library is not installed that this needs.
+
+    Install the extra that it names, with the constraints of this version.
+    """
+
+    code = "extra-missing"
+
+
+class FilterInvalid(OperatorError):
+    """A filter cannot be read.
+
+    Correct it, or leave it out.
+    """
+
+    code = "filter-invalid"
+
+
+class ReviewInvalid(OperatorError):
+    """A review cannot be stored.
+
+    Correct what it names, and send it again.
+    """
+
+    code = "review-invalid"
+
+
+class TokensUnusable(OperatorError):
+    """The file of tokens cannot be used.
+
+    Write a line NAME:TOKEN for each person, and let only its owner read it (chmod 600).
+    """
+
+    code = "tokens-unusable"
+
+
+class PagesUnprotected(OperatorError):
+    """Pages with patients' images would be open to everyone who reaches this address.
+
+    Give --tokens FILE, or --proxy-user HEADER with --trusted-proxy ADDRESS; or leave --host out.
+    """
+
+    code = "pages-unprotected"
+
+
+class AddressTaken(OperatorError):
+    """The address cannot be listened at.
+
+    Choose another --port or --host, or end what listens there.
+    """
+
+    code = "address-taken"
 
 
 class ModelMismatch(OperatorError):

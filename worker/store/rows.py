@@ -96,14 +96,15 @@ def select_rows(
 ) -> Iterator[ReportRow]:
     """Yield the rows in the order of submission, or the newest first; memory stays flat."""
     order = ScanRow.id.desc() if newest_first else ScanRow.id
-    statement = _statement(which).order_by(order).limit(limit)
+    statement = rows_statement(which).order_by(order).limit(limit)
     with database.reading() as connection:
         lines = connection.execution_options(yield_per=_FETCH).execute(statement)
         for line in lines:
             yield assembled(ReportRow, line._asdict())
 
 
-def _statement(which: Filter) -> Select[Any]:
+def rows_statement(which: Filter) -> Select[Any]:
+    """Return the query for the rows, whose columns are those of ``ReportRow``; in no order."""
     columns: list[ColumnElement[Any]] = [
         (_OF_SCAN[name] if name in _OF_SCAN else RESULT_COLUMNS[name]).label(name)
         for name in COLUMNS

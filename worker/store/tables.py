@@ -98,6 +98,7 @@ class ScanRow(Base):
     __table_args__ = (
         UniqueConstraint("batch_id", "source", "frame", "version"),
         CheckConstraint(f"state in ({', '.join(repr(s.value) for s in Status)})", name="state"),
+        Index(None, "state", "id"),
         Index(None, "state", "published_at"),
         Index(None, "state", "lease_until"),
         Index(None, "batch_id", "state", "changed_at"),
@@ -166,6 +167,36 @@ class AttemptRow(Base):
     owner: Mapped[str | None] = mapped_column(doc="who worked on it")
     code: Mapped[str | None] = mapped_column(doc="how it ended, or why it was lost")
     at: Mapped[Stamp] = mapped_column(doc="when it happened")
+
+
+class ReviewRow(Base):
+    """What a person said of a measurement: rows are added, never changed, and the result stays."""
+
+    __tablename__ = "reviews"
+    __table_args__ = (
+        CheckConstraint("verdict in ('accepted', 'rejected', 'corrected')", name="verdict"),
+    )
+
+    id: Mapped[Key]
+    scan_id: Mapped[ScanId] = mapped_column(index=True)
+    request_key: Mapped[str] = mapped_column(
+        unique=True, doc="of the form: sent twice, stored once"
+    )
+    reviewer: Mapped[str] = mapped_column(doc="who looked")
+    verdict: Mapped[str] = mapped_column(doc="accepted, rejected or corrected")
+    reason: Mapped[str | None] = mapped_column(doc="why it was rejected, in one of a few words")
+    model: Mapped[str]
+    center_x_px: Mapped[float | None] = mapped_column(
+        doc="of the person's ellipse, where corrected"
+    )
+    center_y_px: Mapped[float | None]
+    semi_axis_a_px: Mapped[float | None]
+    semi_axis_b_px: Mapped[float | None]
+    angle_rad: Mapped[float | None]
+    hc_mm: Mapped[float | None]
+    bpd_mm: Mapped[float | None]
+    ofd_mm: Mapped[float | None]
+    at: Mapped[Stamp] = mapped_column(doc="when it was said")
 
 
 class SkippedFileRow(Base):

@@ -1,0 +1,121 @@
+"""Rows page by page, those that a person must look at first; quick with a million of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Select, exists, select
+
+from worker.columns import assembled
+from worker.result import Status
+from worker.store.rows import Filter, ReportRow, rows_statement
+from worker.store.session import Database
+from worker.store.tables import RESULT_COLUMNS, AttemptRow, ReviewRow, ScanRow
+
+ORDER = (
+    Status.FLAGGED,
+    Status.FAILED,
+    Status.REJECTED,
+    Status.MEASURED,
+    Status.DUPLICATE,
+    Status.RUNNING,
+    Status.QUEUED,
+)
+"""Those first that need a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page begins: after this scan of this status."""
+
+    status: Status
+    scan_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some rows, and where the next page begins; ``None`` at the end."""
+
+    rows: list[ReportRow]
+    next: Place | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of a scan's history."""
+
+    number: int
+    event: str
+    code: str | None
+    at: datetime
+
+
+def page_of(
+    database: Database,
+    which: Filter,
+    after: Place | None = None,
+    limit: int = 50,
+    *,
+    unseen_by: str | None = None,
+) -> Page:
+    """Return the rows after a place, by ``ORDER`` and then as they were submitted.
+
+    ``unseen_by``: only those that this reviewer has said nothing of.
+    """
+    statuses = [each for each in ORDER if which.statuses is None or each in which.statuses]
+    if after is not None:
+        statuses = [each for each in statuses if ORDER.index(each) >= ORDER.index(after.status)]
+    rows: list[ReportRow] = []
+    # A status at a time: each is a range of an index, and no more than a page of it is read.
+    for status in statuses:
+        begin = after.scan_id if after is not None and after.status is status else 0
+        statement = _unseen(rows_statement(which), unseen_by).where(
+            ScanRow.state == status, ScanRow.id > begin
+        )
+        rows += _rows(database, statement.order_by(ScanRow.id).limit(limit + 1 - len(rows)))
+        if len(rows) > limit:
+            break
+    if len(rows) <= limit:
+        return Page(rows, None)
+    rows.pop()
+    return Page(rows, Place(Status(rows[-1].status), rows[-1].scan_id))
+
+
+def row_of(database: Database, scan_id: int) -> ReportRow | None:
+    """Return one scan's row, or ``None`` where there is no such scan."""
+    rows = _rows(database, rows_statement(Filter()).where(ScanRow.id == scan_id))
+    return rows[0] if rows else None
+
+
+def rows_of_study(database: Database, study_instance_uid: str, limit: int) -> list[ReportRow]:
+    """Return the rows of one study, the first ``limit`` of them."""
+    statement = rows_statement(Filter()).where(
+        RESULT_COLUMNS["study_instance_uid"] == study_instance_uid
+    )
+    return _rows(database, statement.order_by(ScanRow.id).limit(limit))
+
+
+def history_of(database: Database, scan_id: int) -> list[Event]:
+    """Return what happened to a scan, the oldest first."""
+    statement = (
+        select(AttemptRow.number, AttemptRow.event, AttemptRow.code, AttemptRow.at)
+        .where(AttemptRow.scan_id == scan_id)
+        .order_by(AttemptRow.id)
+    )
+    with database.reading() as connection:
+        return [Event(*line) for line in connection.execute(statement)]
+
+
+def _unseen(
+    statement: Select[tuple[object, ...]], reviewer: str | None
+) -> Select[tuple[object, ...]]:
+    if reviewer is None:
+        return statement
+    said = exists().where(ReviewRow.scan_id == ScanRow.id, ReviewRow.reviewer == reviewer)
+    return statement.where(~said)
+
+
+def _rows(database: Database, statement: Select[tuple[object, ...]]) -> list[ReportRow]:
+    with database.reading() as connection:
+        return [assembled(ReportRow, line._asdict()) for line in connection.execute(statement)]

@@ -1,0 +1,107 @@
+"""What people say of measurements: a second opinion beside the first, which never alters it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import select
+
+from worker.store.session import Database
+from worker.store.tables import ReviewRow
+
+
+class Verdict(StrEnum):
+    """What a person says: it is right, it is wrong, or this is how it should be."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    CORRECTED = "corrected"
+
+
+REASONS = ("not-a-head", "other-plane", "wrong-outline", "wrong-scale", "poor-image")
+"""Why a measurement is rejected. No free text: people write names of patients into that."""
+
+
+@dataclass(frozen=True, slots=True)
+class HumanMeasurement:
+    """A person's ellipse, in pixels of the original image, and its sizes in mm.
+
+    The sizes are ``None`` where the scale is unknown.
+    """
+
+    center_x_px: float
+    center_y_px: float
+    semi_axis_a_px: float
+    semi_axis_b_px: float
+    angle_rad: float
+    hc_mm: float | None
+    bpd_mm: float | None
+    ofd_mm: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """One person's word about one result; ``measurement`` where it was corrected."""
+
+    scan_id: int
+    reviewer: str
+    verdict: Verdict
+    model: str
+    reason: str | None = None
+    measurement: HumanMeasurement | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReview:
+    """A review with when it was said."""
+
+    review: Review
+    at: datetime
+
+
+def add_review(database: Database, review: Review, request_key: str) -> bool:
+    """Store a review; return whether it is new. The same request is stored once."""
+    measured = {} if review.measurement is None else asdict(review.measurement)
+    values = {
+        "request_key": request_key,
+        "scan_id": review.scan_id,
+        "reviewer": review.reviewer,
+        "verdict": review.verdict.value,
+        "model": review.model,
+        "reason": review.reason,
+        **measured,
+    }
+    statement = database.insert_new(ReviewRow).values(values).returning(ReviewRow.id)
+    with database.writing() as connection:
+        return connection.scalar(statement) is not None
+
+
+def reviews_of(database: Database, scan_ids: Collection[int]) -> dict[int, list[StoredReview]]:
+    """Return all reviews of these scans, the oldest first."""
+    statement = (
+        select(ReviewRow.__table__)
+        .where(ReviewRow.scan_id.in_(scan_ids))
+        .order_by(ReviewRow.scan_id, ReviewRow.id)
+    )
+    found: dict[int, list[StoredReview]] = {}
+    with database.reading() as connection:
+        for row in connection.execute(statement):
+            measurement = None
+            if row.center_x_px is not None:
+                measurement = HumanMeasurement(
+                    row.center_x_px,
+                    row.center_y_px,
+                    row.semi_axis_a_px,
+                    row.semi_axis_b_px,
+                    row.angle_rad,
+                    row.hc_mm,
+                    row.bpd_mm,
+                    row.ofd_mm,
+                )
+            verdict = Verdict(row.verdict)
+            said = Review(row.scan_id, row.reviewer, verdict, row.model, row.reason, measurement)
+            found.setdefault(row.scan_id, []).append(StoredReview(said, row.at))
+    return found
