@@ -7,8 +7,8 @@ import logging
 from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 
+import anyio
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 Answer = Callable[[Site, Request], Response]
 _STATIC = Path(__file__).parent / "static"
+_LEDGER, _IMAGES = anyio.CapacityLimiter(4), anyio.CapacityLimiter(2)
+"""Threads: more would only wait for each other, and an image must not keep a page waiting."""
 
 
 def make_app(site: Site, hosts: Collection[str] = ()) -> ASGIApp:
@@ -73,7 +75,8 @@ def _guarded(site: Site, answer: Answer) -> Callable[[Request], Awaitable[Respon
         refusal = _refusal(site, request)
         if refusal is not None:
             return refusal
-        return await run_in_threadpool(answer, site, request)
+        limiter = _IMAGES if answer is one_scan.scan_image else _LEDGER
+        return await anyio.to_thread.run_sync(answer, site, request, limiter=limiter)
 
     return guarded
 
@@ -84,7 +87,9 @@ def _form(site: Site) -> Callable[[Request], Awaitable[Response]]:
         if refusal is not None:
             return refusal
         form = await request.form(max_files=0, max_fields=20)
-        return await run_in_threadpool(one_scan.store_review, site, request, form)
+        return await anyio.to_thread.run_sync(
+            one_scan.store_review, site, request, form, limiter=_LEDGER
+        )
 
     return stored
 
@@ -98,7 +103,9 @@ def _json(site: Site) -> Callable[[Request], Awaitable[Response]]:
             given = json.loads(await request.body())
         except (ValueError, RecursionError):
             raise ReviewInvalid("it is no JSON") from None
-        return await run_in_threadpool(api.review_data, site, request, given)
+        return await anyio.to_thread.run_sync(
+            api.review_data, site, request, given, limiter=_LEDGER
+        )
 
     return stored
 

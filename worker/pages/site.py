@@ -52,11 +52,16 @@ class Site:
 
     def batches(self) -> list[BatchSummary]:
         """Return the newest batches with their counts, counted every few seconds at most."""
-        with self._counting:
-            if time.monotonic() - self._counted_at > _COUNTED_FOR_S:
+        if time.monotonic() - self._counted_at < _COUNTED_FOR_S:
+            return self._batches
+        # One counts, and those who ask meanwhile get what was counted before.
+        if self._counting.acquire(blocking=self._counted_at == float("-inf")):
+            try:
                 self._batches = latest_batches(self.database, _BATCHES)
                 self._counted_at = time.monotonic()
-            return self._batches
+            finally:
+                self._counting.release()
+        return self._batches
 
     def page(
         self, request: Request, template: str, status_code: int = 200, **values: Any

@@ -143,6 +143,7 @@ class ResultRow(Base):
             Column(column.name, _STORED_AS[column.type], nullable=column.optional)
             for column in columns_of(Result)
         ),
+        Index("ix_results_study_instance_uid", "study_instance_uid"),
         UniqueConstraint("scan_id", "model"),
         UniqueConstraint("content_key", "model"),
     )

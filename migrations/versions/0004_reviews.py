@@ -5,7 +5,7 @@ from alembic import op
 
 from worker.store.clock import now
 
-revision = "0007"
+revision = "0004"
 down_revision = "0003"
 branch_labels = None
 depends_on = None
@@ -41,8 +41,10 @@ def upgrade():
     )
     op.create_index("ix_reviews_scan_id", "reviews", ["scan_id"])
     op.create_index("ix_scans_state_id", "scans", ["state", "id"])
+    op.create_index("ix_results_study_instance_uid", "results", ["study_instance_uid"])
 
 
 def downgrade():
+    op.drop_index("ix_results_study_instance_uid", "results")
     op.drop_index("ix_scans_state_id", "scans")
     op.drop_table("reviews")
