@@ -16,6 +16,7 @@ from hcmodel.spacing import Spacing
 from worker.errors import HcBatchError, OutsideRoots, PathMissing, ScanRejected
 from worker.intake.pixel_sizes import PixelSizes, read_table
 from worker.reading import FramePolicy, Skip, classify, frame_indices, resolve_inside
+from worker.reading.formats import STRUCTURED_REPORT
 from worker.reading.sidecar import without_sidecars
 from worker.roots import Roots
 from worker.store.batches import NewScan, NewSkip
@@ -89,6 +90,8 @@ class Request:
         for path in self.paths:
             if path.is_dir():
                 yield from self._walk(path)
+            elif not self._leads_out(path) and classify(path) is STRUCTURED_REPORT:
+                yield _skip(path, STRUCTURED_REPORT.code, STRUCTURED_REPORT.reason)
             else:
                 # Named by a person, so it gets a row and is refused there where it is no image.
                 yield from self._scans(path)

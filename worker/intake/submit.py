@@ -9,7 +9,9 @@ from pathlib import Path
 
 from worker import failpoint
 from worker.intake.discover import Options, Request
+from worker.intake.exam_reports import read_reports
 from worker.queue.publisher import Hints, reachable_publisher
+from worker.roots import Roots
 from worker.settings import Settings
 from worker.store.batches import (
     BatchKind,
@@ -20,6 +22,7 @@ from worker.store.batches import (
     insert_skipped,
     open_batch,
 )
+from worker.store.references import insert_references
 from worker.store.session import Database, open_database
 
 _PART_ROWS = 2048
@@ -97,7 +100,9 @@ def take_in(
     intake = Intake(open_batch(database, kind, request.key, request.label))
     on_progress(intake)
     for part in _parts(request.discover()):
-        intake += take_part(database, intake.batch, part, hints.send, published=hints.available)
+        intake += take_part(
+            database, intake.batch, part, request.roots, hints.send, published=hints.available
+        )
         on_progress(intake)
     finish_intake(database, intake.batch)
     return intake
@@ -107,6 +112,7 @@ def take_part(
     database: Database,
     batch: str,
     part: Sequence[NewScan | NewSkip],
+    roots: Roots,
     send: Callable[[Sequence[int]], None],
     *,
     published: bool,
@@ -115,11 +121,13 @@ def take_part(
 
     Never the other way round: a message must not come before its scans. ``send`` may fail in
     silence, since a worker finds in the ledger what it was not told. ``published`` is stored with
-    the rows: whether ``send`` is about to send them.
+    the rows: whether ``send`` is about to send them. Reports of exams, read inside ``roots``, are
+    no scans: what they say of heads is kept to compare with.
     """
     scans = [entry for entry in part if isinstance(entry, NewScan)]
-    skips = [entry for entry in part if isinstance(entry, NewSkip)]
+    skips, references = read_reports([entry for entry in part if isinstance(entry, NewSkip)], roots)
     insert_skipped(database, batch, skips)
+    insert_references(database, batch, references)
     new = insert_scans(database, batch, scans, published=published)
     failpoint.hit("after-insert")
     send(new)

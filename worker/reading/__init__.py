@@ -18,6 +18,7 @@ from worker.reading.sidecar import read_sidecar
 from worker.reading.source import open_source, resolve_inside
 
 if TYPE_CHECKING:
+    from worker.reference import ExamReport
     from worker.scan import Scan
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "classify",
     "frame_indices",
     "read",
+    "read_report",
     "resolve_inside",
 ]
 
@@ -49,3 +51,15 @@ def read(
             manual = read_sidecar(path, roots) or manual
             return file_format.reader().read_scan(source, file_format, frame, manual)
         raise NotAnImage(f"it looks like {file_format.reason}")
+
+
+def read_report(path: Path, *, roots: Sequence[Path] = ()) -> ExamReport:
+    """Read what a structured report says of heads: HC, BPD, OFD and age, per fetus.
+
+    Raises a ``ScanRejected`` by name where the file cannot be read.
+    """
+    from worker.reading.exam_report import read_exam_report
+    from worker.reading.library_errors import silence
+
+    with silence(), open_source(path, roots) as source:
+        return read_exam_report(source)

@@ -88,7 +88,7 @@ def open_image(source: Source) -> DicomImage:
     if other is not None:
         raise NoPixelData(f"it is {other.reason}")
     codec = codec_for(meta.transfer_syntax)
-    file, start, size_bytes = _dataset(source, meta)
+    file, start, size_bytes = open_dataset(source, meta)
     pixels = None
     for element in dicom_structure.walk(file, start, size_bytes, meta.transfer_syntax):
         pixels = element
@@ -154,10 +154,11 @@ def describe(
     return image.regions(manual)
 
 
-def _dataset(source: Source, meta: dicom_structure.Meta) -> tuple[BinaryIO, int, int]:
-    """Where the dataset lies: the file, its start and its end in it.
+def open_dataset(source: Source, meta: dicom_structure.Meta) -> tuple[BinaryIO, int, int]:
+    """Return where the dataset lies: the file, its start and its end in it.
 
-    A deflated one is inflated as long as it stays within bounds: 2 MB can hold 4 GB of nothing.
+    A deflated one is inflated as long as it stays within bounds, since 2 MB can hold 4 GB of
+    nothing; raises ``TooLarge`` beyond, and ``FileDamaged``.
     """
     if meta.transfer_syntax != dicom_structure.DEFLATED:
         return source.file, meta.end, source.size_bytes

@@ -127,10 +127,13 @@ _PICTURE_BRANDS = frozenset(
 _TEXT = Skip("text", "a text file")
 _UNKNOWN = Skip("unknown", "neither DICOM nor PNG, JPEG or TIFF")
 
+STRUCTURED_REPORT = Skip("structured-report", "a structured report or key object selection")
+"""No image, but it may be the exam's own report: see ``worker.reading.read_report``."""
+
 _CLASS = "1.2.840.10008.5.1.4.1.1."
 _DICOM_OBJECTS = (
     ("1.2.840.10008.1.3.10", Skip("dicomdir", "a DICOMDIR, the table of contents of a medium")),
-    (_CLASS + "88.", Skip("structured-report", "a structured report or key object selection")),
+    (_CLASS + "88.", STRUCTURED_REPORT),
     (_CLASS + "11.", Skip("presentation-state", "a presentation state")),
     (_CLASS + "104.", Skip("encapsulated-document", "a document inside DICOM, such as a PDF")),
     (_CLASS + "9.", Skip("waveform", "a waveform, such as an ECG")),

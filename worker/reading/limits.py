@@ -13,3 +13,7 @@ MAX_ELEMENTS = 100_000
 """An ultrasound header has some hundred."""
 MAX_DEPTH = 64
 """Sequences within sequences; parsers that recurse end their stack at some hundred."""
+MAX_REPORT_BYTES = 16 * 1024**2
+"""Structured reports of exams have tens of kilobytes."""
+MAX_REPORT_ITEMS = 20_000
+"""Content items of a report; one with everything in it has some thousand."""

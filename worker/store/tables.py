@@ -200,6 +200,29 @@ class ReviewRow(Base):
     at: Mapped[Stamp] = mapped_column(doc="when it was said")
 
 
+class ReferenceRow(Base):
+    """What a scanner's own report says of one fetus: to compare with, never a result."""
+
+    __tablename__ = "reference_values"
+    __table_args__ = (UniqueConstraint("batch_id", "source", "fetus"),)
+
+    id: Mapped[Key]
+    batch_id: Mapped[BatchId]
+    source: Mapped[str] = mapped_column(doc="the report's path")
+    sop_instance_uid: Mapped[str | None] = mapped_column(doc="the report's own UID")
+    study_instance_uid: Mapped[str] = mapped_column(index=True, doc="the UID of its study")
+    fetus: Mapped[str] = mapped_column(doc="a letter or number, empty where it is the only one")
+    hc_mm: Mapped[float | None] = mapped_column(doc="the report's head circumference")
+    bpd_mm: Mapped[float | None] = mapped_column(doc="the report's biparietal diameter")
+    ofd_mm: Mapped[float | None] = mapped_column(doc="the report's occipitofrontal diameter")
+    ga_weeks: Mapped[float | None] = mapped_column(doc="age in weeks, not from this ultrasound")
+    ga_source: Mapped[str | None] = mapped_column(doc="what the age rests on: edd, lmp, ovulation")
+    hc_where: Mapped[str | None] = mapped_column(doc="the report's headings down to its HC")
+    derivation: Mapped[str | None] = mapped_column(doc="chosen, mean, single or mean-of-instances")
+    instances: Mapped[int] = mapped_column(doc="how many HC of this fetus the report holds")
+    image_uids: Mapped[tuple[str, ...]] = mapped_column(Words, doc="the images that its HC names")
+
+
 class SkippedFileRow(Base):
     """A file of a batch that is no scan, and why."""
 

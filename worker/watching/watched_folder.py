@@ -149,7 +149,10 @@ class Inbox:
             elif verdict.standing is Standing.CHANGED:
                 self._try_again(ready, source, verdict.version)
                 versions[ready] = ready.version
-        return take_part(self._database, self._batch, seen, self._send, published=True), versions
+        intake = take_part(
+            self._database, self._batch, seen, self._roots, self._send, published=True
+        )
+        return intake, versions
 
     def _look_at(self, ready: Ready) -> list[NewScan | NewSkip]:
         entries = list(self._request.look_at(ready.path, ready.version))

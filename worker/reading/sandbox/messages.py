@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from hcmodel.geometry import Spacing
+from worker.reference import AgeSource, Derivation, ExamReport, NoReference, Reference
 from worker.scan import Box, Region, Scan
 
 LENGTHS = struct.Struct("<LL")
@@ -41,6 +42,36 @@ def to_scan(head: dict[str, Any], body: bytes) -> Scan:
     pixels = np.frombuffer(body, np.uint8).reshape(fields.pop("shape"))
     regions = tuple(_region(region) for region in fields.pop("regions"))
     return Scan(**{**fields, "pixels": pixels, "regions": regions, "flags": tuple(fields["flags"])})
+
+
+def from_report(report: ExamReport) -> dict[str, Any]:
+    """Return the head that carries a report."""
+    return dataclasses.asdict(report)
+
+
+def to_report(head: dict[str, Any]) -> ExamReport:
+    """Return the report that ``from_report`` packed."""
+    problem = head["problem"]
+    references = tuple(_reference(fields) for fields in head["references"])
+    return ExamReport(
+        **{
+            **head,
+            "references": references,
+            "problem": None if problem is None else NoReference(problem),
+        }
+    )
+
+
+def _reference(fields: dict[str, Any]) -> Reference:
+    source, derivation = fields["ga_source"], fields["derivation"]
+    return Reference(
+        **{
+            **fields,
+            "ga_source": None if source is None else AgeSource(source),
+            "derivation": None if derivation is None else Derivation(derivation),
+            "image_uids": tuple(fields["image_uids"]),
+        }
+    )
 
 
 def _region(fields: dict[str, Any]) -> Region:

@@ -23,6 +23,7 @@ from typing import Any
 from hcmodel.geometry import Spacing
 from worker.errors import CrashedWorker, DecodeTimeout, ScanRejected
 from worker.reading.sandbox import messages
+from worker.reference import ExamReport
 from worker.scan import Scan
 
 MEMORY_BYTES = 1024**3
@@ -83,6 +84,17 @@ class ReaderPool:
             "frame": frame,
             "manual": None if manual is None else [manual.row_mm, manual.column_mm],
         }
+        return messages.to_scan(*self._ask(request))
+
+    def read_report(self, path: Path) -> ExamReport:
+        """Read as ``worker.reading.read_report`` does, and raise what it raises.
+
+        Also ``CrashedWorker`` and ``DecodeTimeout``, after which the pool goes on as before.
+        """
+        head, _ = self._ask({"report": str(path.absolute())})
+        return messages.to_report(head)
+
+    def _ask(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         reader = self._idle.get()
         try:
             head, body = reader.ask(request, self._deadline_s)
@@ -90,7 +102,7 @@ class ReaderPool:
             self._idle.put(reader)
         if "refused" in head:
             raise _REFUSALS[head["refused"]](head["detail"])
-        return messages.to_scan(head, body)
+        return head, body
 
 
 class _Reader:

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 from hcmodel.geometry import Spacing
 from worker import failpoint
 from worker.errors import ScanRejected, TooLarge
-from worker.reading import read
+from worker.reading import read, read_report
 from worker.reading.sandbox import messages
 
 # The owner keeps the deadline. This is for the child of an owner that was killed meanwhile.
@@ -58,13 +58,17 @@ def _confine(memory_bytes: int) -> None:
 def _load_libraries() -> None:
     """Import them now, so that the first file's time is its own."""
     import worker.reading.dicom
+    import worker.reading.exam_report
     import worker.reading.raster  # noqa: F401
 
 
 def _answer(request: dict[str, Any], roots: list[Path]) -> bytes:
     failpoint.hit("reading")
-    manual = request["manual"]
     try:
+        if "report" in request:
+            report = read_report(Path(request["report"]), roots=roots)
+            return messages.pack(messages.from_report(report))
+        manual = request["manual"]
         scan = read(
             Path(request["path"]),
             request["frame"],
