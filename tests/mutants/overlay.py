@@ -75,6 +75,39 @@ def patch(root: Path, mutant: Mutant, function: str) -> bool:
     return True
 
 
+def set_constants(root: Path, mutant: Mutant) -> bool:
+    """Give the module's constants the values that they would have; whether it assigns some there.
+
+    Whoever imported one by its name gets the new one, but not what was made of it meanwhile.
+    """
+    path = str(root / mutant.path)
+    statement = next(
+        (
+            node
+            for node in ast.parse(mutant.source).body
+            if isinstance(node, ast.Assign | ast.AnnAssign)
+            and node.lineno <= mutant.first_line <= (node.end_lineno or 0)
+        ),
+        None,
+    )
+    if statement is None:
+        return False
+    module = sys.modules[module_name(mutant.path)]
+    before = dict(vars(module))
+    code = ast.Module([statement], type_ignores=[])
+    exec(compile(code, path, "exec", dont_inherit=True), vars(module))
+    changed = {
+        name: value
+        for name, value in vars(module).items()
+        if name not in before or before[name] is not value
+    }
+    for other in list(sys.modules.values()):
+        for name, value in changed.items():
+            if name in before and getattr(other, "__dict__", {}).get(name) is before[name]:
+                setattr(other, name, value)
+    return True
+
+
 def function_at(source: str, line: int) -> str | None:
     """Return the qualified name of the outermost function whose body has this line."""
     ahead: list[tuple[str, ast.stmt]] = [("", each) for each in ast.parse(source).body]

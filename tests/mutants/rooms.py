@@ -42,7 +42,7 @@ ROOMS = (
     Room(
         "judgement",
         ("hcmodel/quality", "hcmodel/uncertainty", "hcmodel/measurement", "hcmodel/head"),
-        ("unit/test_judgement", "unit/test_uncertainty", "unit/test_any_head", "unit/test_plane"),
+        ("unit/test_judgement", "unit/test_any_head", "unit/test_plane"),
     ),
     Room("age", ("hcmodel/gestational_age",), ("unit/test_gestational_age",)),
     Room("plane", ("hcmodel/plane", "hcmodel/gate"), ("unit/test_plane", "unit/test_gate")),

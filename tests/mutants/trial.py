@@ -117,9 +117,17 @@ class _Waiting:
             self.asks.send(_forked(attempt, limit_s))
 
     def _attempt(
-        self, session: pytest.Session, mutant: Mutant, function: str, chosen: list[pytest.Item]
+        self,
+        session: pytest.Session,
+        mutant: Mutant,
+        function: str | None,
+        chosen: list[pytest.Item],
     ) -> str:
-        if not overlay.patch(self.root, mutant, function):
+        if function is None:
+            is_done = overlay.set_constants(self.root, mutant)
+        else:
+            is_done = overlay.patch(self.root, mutant, function)
+        if not is_done:
             return BROKEN
         for item, after in zip(chosen, [*chosen[1:], None], strict=True):
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=after)
@@ -158,16 +166,16 @@ class Trials:
         """Return whether a test noticed."""
         source = (self.root / mutant.path).read_text()
         function = overlay.function_at(source, mutant.first_line)
+        tests = self.reach.quick_first()
         if function is not None and not self.reach.is_imported(mutant):
             tests = self.reach.of(mutant)
             if not tests:
                 return LIVED
-            self._ours.send((mutant, function, tests, self._limit_s(tests)))
-            verdict: str = self._ours.recv()
+            verdict = self._ask(mutant, function, tests)
             if verdict != BROKEN:
                 return verdict
-        else:
-            tests = self.reach.quick_first()
+        elif function is None and self._ask(mutant, None, tests) == NOTICED:
+            return NOTICED
 
         def attempt() -> str:
             overlay.install(self.root, mutant)
@@ -176,13 +184,20 @@ class Trials:
 
         return str(_forked(attempt, self._limit_s(tests) + _LEAST_S))
 
+    def _ask(self, mutant: Mutant, function: str | None, tests: Sequence[str]) -> str:
+        self._ours.send((mutant, function, tests, self._limit_s(tests)))
+        verdict: str = self._ours.recv()
+        return verdict
+
     def _limit_s(self, tests: Sequence[str]) -> float:
         return _LEAST_S + _TIMES_SLOWER * sum(self.reach.seconds[test] for test in tests)
 
     def _pytest(self, plugins: list[Any]) -> int | pytest.ExitCode:
         # Nothing is shrunk or kept of what a mutant breaks.
         phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
-        hypothesis.settings.register_profile("mutants", database=None, phases=phases, deadline=None)
+        hypothesis.settings.register_profile(
+            "mutants", database=None, phases=phases, deadline=None, max_examples=25
+        )
         hypothesis.settings.load_profile("mutants")
         return pytest.main([*_OPTIONS, *self.room.test_paths], plugins=plugins)
 
