@@ -43,6 +43,7 @@ COMMANDS = {
     "worker": ("cli.worker", "Measure what is queued, until stopped."),
     "watch": ("cli.watch", "Queue files as they arrive in a folder."),
     "status": ("cli.status", "Count scans by state; show rate and remaining time."),
+    "view": ("cli.view", "Measure files and draw what was found."),
     "results": ("cli.results", "Show or export the rows."),
     "serve": ("cli.serve", "Show results as pages, and let people review them."),
     "requeue": ("cli.requeue", "Put failed or rejected scans in the queue again."),

@@ -49,6 +49,12 @@ thorough_option = click.option(
     is_flag=True,
     help="Show the network the mirror image too, for twice its time.  [env: HC_THOROUGH]",
 )
+overlays_option = click.option(
+    "--overlays",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Write a picture of each row into DIR: the image with what was found, PNG.",
+)
 _METRICS_OPTIONS = (
     click.option(
         "--metrics-port",

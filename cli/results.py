@@ -12,6 +12,8 @@ import click
 
 from cli.console import FILE_WIDTH, TextConsole, stderr, stdout
 from cli.moment import Moment
+from cli.options import overlays_option
+from cli.overlays import write_overlays
 from cli.table import rows_table
 from worker.reports.forms import FORMS, write_rows
 from worker.reports.output_file import replacing
@@ -56,6 +58,7 @@ TABLE = "table"
     type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
     help="Write to this file, in place of one that is there; - is standard output.",
 )
+@overlays_option
 def command(
     batch: str | None,
     named: str | None,
@@ -66,11 +69,12 @@ def command(
     limit: int | None,
     form: str | None,
     target: Path | None,
+    overlays: Path | None,
 ) -> None:
     """Show or export the rows, of all batches or of BATCH: a name, the beginning of one, or last.
 
     A table on a terminal shows the newest 50 unless --limit says otherwise; CSV, JSON and files
-    get all. Research use only, not a medical device.
+    get all. --overlays draws the same rows. Research use only, not a medical device.
 
     Example: hc-batch results last --status measured --out hc.csv
     """
@@ -80,7 +84,8 @@ def command(
     form = form or _form_of(target)
     if limit is None and form == TABLE and target is None and sys.stdout.isatty():
         limit = NEWEST
-    with open_database(Settings.from_environment()) as database:
+    settings = Settings.from_environment()
+    with open_database(settings) as database:
         wanted = batch if named is None else named
         which = Filter(
             batch=None if wanted is None else find_batch(database, wanted),
@@ -100,6 +105,9 @@ def command(
             table = rows_table(rows)
             stdout.print(table)
             stderr.print(f"{table.row_count} rows; {NOTICE}")
+        if overlays is not None:
+            again = select_rows(database, which, limit=limit, newest_first=limit is not None)
+            write_overlays(again, overlays, settings.data_roots)
 
 
 def _form_of(target: Path | None) -> str:

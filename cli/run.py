@@ -11,7 +11,8 @@ import click
 from cli.console import stderr, stdout
 from cli.exit_codes import EXIT_INTERRUPTED
 from cli.follow import bar, exit_code_for
-from cli.options import input_options, paths_argument, thorough_option
+from cli.options import input_options, overlays_option, paths_argument, thorough_option
+from cli.overlays import write_overlays
 from cli.summary import name_skipped, sum_refused
 from cli.table import counts_line, rows_table
 from worker.errors import NothingToMeasure
@@ -30,7 +31,10 @@ NEWEST = 50
 @paths_argument
 @input_options
 @thorough_option
-def command(paths: tuple[Path, ...], options: Options, thorough: bool) -> None:
+@overlays_option
+def command(
+    paths: tuple[Path, ...], options: Options, thorough: bool, overlays: Path | None
+) -> None:
     """Measure files in this process and store the rows; no queue needed.
 
     Ctrl-C keeps what was measured; the same command again continues.
@@ -39,6 +43,10 @@ def command(paths: tuple[Path, ...], options: Options, thorough: bool) -> None:
     """
     settings = Settings.from_environment()
     settings = replace(settings, thorough=thorough or settings.thorough)
+    if overlays is not None:
+        from worker.reports.pictures.folder import make_folder
+
+        make_folder(overlays, [path for path in paths if path.is_dir()])
     with open_database(settings) as database:
         batch = prepare_run(database, settings, paths, options)
         try:
@@ -48,6 +56,10 @@ def command(paths: tuple[Path, ...], options: Options, thorough: bool) -> None:
             stderr.print(f"interrupted: {counts_line(counts(database, batch))}")
             stderr.print("what was measured is kept; the same command again continues")
             sys.exit(EXIT_INTERRUPTED)
+        if overlays is not None:
+            write_overlays(
+                select_rows(database, Filter(batch=batch)), overlays, settings.data_roots
+            )
         _report(database, batch, paths)
 
 

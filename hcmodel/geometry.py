@@ -126,6 +126,18 @@ class Ellipse:
         major_mm, minor_mm = np.linalg.svd(scale_mm @ self.matrix, compute_uv=False)
         return float(major_mm), float(minor_mm)
 
+    def diameters_px(self, spacing: Spacing) -> FloatArray:
+        """Return the ends of the longest and of the shortest diameter in mm, as points in px.
+
+        Shape ``(2, 2, 2)``: OFD before BPD, two ends, x and y. Where pixels are not square, these
+        are other lines than the longest and shortest in px.
+        """
+        scale_mm = np.diag([spacing.column_mm, spacing.row_mm])
+        directions, semi_axes_mm, _ = np.linalg.svd(scale_mm @ self.matrix)
+        halves_px = (np.linalg.inv(scale_mm) @ directions * semi_axes_mm).T
+        ends_px = np.stack([self.center_px - halves_px, self.center_px + halves_px], axis=1)
+        return np.asarray(ends_px)
+
     def circumference_mm(self, spacing: Spacing) -> float:
         """Return HC in mm: the ellipse's perimeter after scaling to millimetres."""
         return perimeter(*self.semi_axes_mm(spacing))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 from worker.errors import DiskFull, OutputUnwritable
 
@@ -20,10 +21,22 @@ def replacing(path: Path) -> Iterator[TextIO]:
     Where the block or the disk fails, ``path`` is as before. What is no regular file, such as a
     pipe or a device, is written directly. Raises ``OutputUnwritable`` and ``DiskFull``.
     """
+    with replacing_bytes(path) as binary:
+        file = io.TextIOWrapper(binary, encoding="utf-8", newline="")
+        try:
+            yield file
+            file.flush()
+        finally:
+            file.detach()
+
+
+@contextmanager
+def replacing_bytes(path: Path) -> Iterator[BinaryIO]:
+    """Do the same for what is no text. Raises ``OutputUnwritable`` and ``DiskFull``."""
     target = Path(os.path.realpath(path))  # a link stays, and leads to the new file
     try:
         if target.exists() and not target.is_file():
-            with target.open("w", encoding="utf-8", newline="") as file:
+            with target.open("wb") as file:
                 yield file
             return
         with _beside(target) as file:
@@ -35,12 +48,12 @@ def replacing(path: Path) -> Iterator[TextIO]:
 
 
 @contextmanager
-def _beside(target: Path) -> Iterator[TextIO]:
+def _beside(target: Path) -> Iterator[BinaryIO]:
     if target.exists() and not os.access(target, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     number, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", dir=target.parent)
     try:
-        with open(number, "w", encoding="utf-8", newline="") as file:
+        with open(number, "wb") as file:
             yield file
             file.flush()
             os.fsync(number)
