@@ -45,10 +45,10 @@ def reconcile(database: Database, publisher: Publisher, settings: Settings) -> R
     return Recovered(free_lost(database), publish_due(database, publisher, settings))
 
 
-def free_lost(database: Database) -> int:
-    """Take scans from owners that died or fell silent; return how many."""
+def free_lost(database: Database, *, expired: bool = True) -> int:
+    """Take scans from owners that died or, where ``expired``, fell silent; return how many."""
     dead = [owner for owner in present_owners(database) if is_known_dead(owner)]
-    freed = free_dead(database, dead) + free_expired(database)
+    freed = free_dead(database, dead) + (free_expired(database) if expired else 0)
     WORKER_LOST.inc(freed)
     return freed
 
@@ -93,6 +93,8 @@ class _Reconciler:
         self._pulse = Pulse(settings.data_dir, "worker", settings.reconcile_s)
         self._is_outage = False
         self._lenient_until_s = -math.inf
+        # An outage may just have ended: those that live renew their leases meanwhile.
+        self._patient_until_s = time.monotonic() + settings.lease_s
 
     def work(self) -> None:
         """Do one round.
@@ -110,7 +112,7 @@ class _Reconciler:
         if present_s < self._lenient_until_s:
             freed = self._free_leniently(present_s)
         else:
-            freed = free_lost(self._database)
+            freed = free_lost(self._database, expired=present_s > self._patient_until_s)
         published = publish_due(self._database, self._publisher, self._settings)
         self._publisher.note_reconciled()
         self._is_outage = False  # an error would have left this line out

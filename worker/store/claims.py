@@ -66,9 +66,13 @@ def claim(
     lease_s: float,
     limit: int | None = None,
     untried: bool = False,
+    expired: bool = True,
 ) -> list[Claim]:
-    """Take those of the scans that are free; ``untried`` only those at their first attempt."""
-    return _claim(database, owner, lease_s, [ScanRow.id.in_(scan_ids)], untried, limit)
+    """Take those of the scans that are free; ``untried`` only those at their first attempt.
+
+    ``expired``: also those whose lease has run out, which then counts as an attempt.
+    """
+    return _claim(database, owner, lease_s, [ScanRow.id.in_(scan_ids)], untried, limit, expired)
 
 
 def claim_next(
@@ -98,9 +102,11 @@ def _claim(
     where: list[ColumnElement[bool]],
     untried: bool,
     limit: int | None,
+    expired: bool = True,
 ) -> list[Claim]:
-    expired = and_(ScanRow.state == Status.RUNNING, ScanRow.lease_until < now())
-    free = or_(ScanRow.state == Status.QUEUED, expired)
+    free: ColumnElement[bool] = ScanRow.state == Status.QUEUED
+    if expired:
+        free = or_(free, and_(ScanRow.state == Status.RUNNING, ScanRow.lease_until < now()))
     tried = ScanRow.attempts == 0 if untried else ScanRow.attempts < MAX_ATTEMPTS
     return _take(database, owner, lease_s, [*where, free, tried], [ScanRow.id], limit)
 
