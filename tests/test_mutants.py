@@ -23,7 +23,7 @@ def test_a_room_names_files_that_are_there(room: Room) -> None:
 
 
 def test_a_source_is_in_one_room() -> None:
-    sources = [source for room in ROOMS for source in room.sources]
+    sources = [path for room in ROOMS for path in room.paths]
     assert len(sources) == len(set(sources))
     assert len({room.name for room in ROOMS}) == len(ROOMS)
 

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mutants.changes import Mutant, mutants_of
+from mutants.overlay import function_at
 from mutants.rooms import PACKAGES, ROOMS, Room
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +41,7 @@ def main() -> None:
     noticed: Counter[str] = Counter()
     total: Counter[str] = Counter()
     for room in rooms:
-        drawn = [m for path in room.paths for m in mutants_of(ROOT, path)]
+        drawn = _mutants(room)
         if asked.only:
             drawn = [mutant for mutant in drawn if mutant.name == asked.only]
         if asked.share < 1:
@@ -60,6 +61,16 @@ def main() -> None:
             flush=True,
         )
     print(f"{sum(noticed.values())} of {sum(total.values())} noticed")
+
+
+def _mutants(room: Room) -> list[Mutant]:
+    found = []
+    for path in room.paths:
+        source = (ROOT / path).read_text()
+        for mutant in mutants_of(ROOT, path):
+            if room.has(path, function_at(source, mutant.first_line)):
+                found.append(mutant)
+    return found
 
 
 def _judged(room: Room, drawn: list[Mutant]) -> Iterable[tuple[Mutant, str]]:

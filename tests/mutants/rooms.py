@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """Sources below the root without suffix, and tests below ``tests/`` without theirs."""
+    """Sources below the root without suffix, and tests below ``tests/`` without theirs.
+
+    ``cli/follow:exit_code_for,bar``: only these functions of a source.
+    """
 
     name: str
     sources: tuple[str, ...]
@@ -16,7 +19,15 @@ class Room:
     @property
     def paths(self) -> tuple[str, ...]:
         """Its sources as files."""
-        return tuple(f"{source}.py" for source in self.sources)
+        return tuple(f"{source.partition(':')[0]}.py" for source in self.sources)
+
+    def has(self, path: str, function: str | None) -> bool:
+        """Return whether a function, or what stands outside of all, is this room's."""
+        for source in self.sources:
+            name, _, functions = source.partition(":")
+            if f"{name}.py" == path:
+                return not functions or function in functions.split(",")
+        return False
 
     @property
     def test_paths(self) -> tuple[str, ...]:
@@ -101,6 +112,14 @@ ROOMS = (
         ("worker/intake/submit", "worker/intake/discover", "worker/intake/pixel_sizes"),
         ("integration/test_intake",),
     ),
-    Room("exit codes", ("cli/exit_codes", "cli/follow"), ("unit/test_exit_codes",)),
+    Room(
+        "exit codes",
+        (
+            "cli/exit_codes",
+            "cli/follow:exit_code_for",
+            "cli/commands:run,_run,_tell,_refusal_of_system,_tell_unexpected,_show",
+        ),
+        ("unit/test_exit_codes",),
+    ),
 )
 """In the order in which they are run."""

@@ -11,7 +11,7 @@ from hcmodel.flags import Flag
 from hcmodel.geometry import Ellipse, Spacing
 from hcmodel.measurement import Measurement
 from hcmodel.plane import Plane
-from worker.errors import FileDamaged, HcBatchError, ScanFailed, ServiceUnavailable
+from worker.errors import FileDamaged, HcBatchError, OtherAnatomy, ScanFailed, ServiceUnavailable
 from worker.measuring.conclusion import RegionHead, about, conclude, refusal
 from worker.result import (
     FileIdentity,
@@ -245,3 +245,13 @@ def test_what_the_file_alone_tells() -> None:
         file=FileIdentity("1.2.3", "1.2", "abc"),
         origin=PixelOrigin("pillow", rows=540, columns=800),
     )
+
+
+def test_a_person_vouches_only_where_it_is_said() -> None:
+    found = [RegionHead(WHOLE, HEAD)]
+    assert conclude(scan(WHOLE), found, "model-1", "hadlock-1984").head_plane.plane_source == "gate"
+
+
+def test_what_is_no_body_part_is_refused_in_the_plain_words() -> None:
+    row = concluded(scan(WHOLE), (WHOLE, replace(HEAD, is_no_head=True, plane=Plane.NOTHING)))
+    assert row.message == str(OtherAnatomy())

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from hcmodel.ellipse_fit import fit_head
+from hcmodel.ellipse_fit import _residual, fit_head, fit_points
 from hcmodel.geometry import Ellipse, Spacing
 from hcmodel.preprocess import Prepared, around, prepare, whole_image
 
@@ -95,3 +95,197 @@ def test_an_even_map_has_no_head(level: float) -> None:
 def test_specks_are_no_head() -> None:
     view = prepared()
     assert fit_head(map_of(Ellipse(400, 270, 12, 9, 0), view), view) is None
+
+
+def same_raster(shape: tuple[int, int] = SHAPE) -> Prepared:
+    """An image of the raster's own size: what is seen there is the image itself."""
+    return prepare(np.zeros(shape, np.uint8), whole_image(shape, shape, keep_aspect=True), shape)
+
+
+def from_centre(centre: tuple[float, float], shape: tuple[int, int] = SHAPE) -> np.ndarray:
+    y_px, x_px = np.mgrid[: shape[0], : shape[1]]
+    return np.hypot(x_px - centre[0], y_px - centre[1])
+
+
+def soft(distance_px: np.ndarray) -> np.ndarray:
+    """A map with an edge two pixels wide, whose level line of 0.5 lies where the distance is 0."""
+    return np.clip(0.5 - distance_px / 2, 0, 1).astype(np.float32)
+
+
+def test_the_figures_of_a_known_map() -> None:
+    """A circle of 80 px whose map says 0.9 within and 0.2 without."""
+    away_px = from_centre((190.3, 120.6)) - 80
+    probability = (0.2 + 0.7 * np.clip(0.5 - away_px, 0, 1)).astype(np.float32)
+    fit = fit_head(probability, same_raster(), 0.55)
+    assert fit is not None
+    assert fit.ellipse.center_px == pytest.approx([190.3, 120.6], abs=0.01)
+    assert fit.ellipse.semi_axis_b_px == pytest.approx(80, abs=0.02)
+    assert fit.ellipse.semi_axis_a_px == pytest.approx(80, abs=0.02)
+    band = np.abs(away_px) < 12  # 15 % of 80 px to both sides
+    assert fit.sharpness == pytest.approx(np.abs(2 * probability[band] - 1).mean(), abs=0.002)
+    inside = np.clip(0.5 - away_px, 0, 1)
+    dice = 2 * (inside * probability).sum() / (inside.sum() + probability.sum())
+    assert fit.soft_dice == pytest.approx(dice, abs=0.001)
+    assert (fit.border_share, fit.largest_component_share) == (0, 1)
+    assert fit.residual < 1e-3
+
+
+@pytest.mark.parametrize("wave", [0.004, 0.008])
+def test_the_residual_is_the_waves(wave: float) -> None:
+    """Root mean square: a wave's height over the square root of two, as a share of the axis."""
+    centre = (190.0, 128.0)
+    y_px, x_px = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    turn_rad = np.arctan2(y_px - centre[1], x_px - centre[0])
+    radius_px = 90 * (1 + wave * np.cos(6 * turn_rad))
+    fit = fit_head(soft(from_centre(centre) - radius_px), same_raster())
+    assert fit is not None
+    assert fit.residual == pytest.approx(wave / np.sqrt(2), rel=0.04)
+    assert fit.ellipse.semi_axis_a_px == pytest.approx(90, abs=0.1)
+
+
+def test_of_a_long_ellipse_the_residual_is_a_share_of_its_mean_semi_axis() -> None:
+    """Half a pixel outside all around, along the normals."""
+    ellipse = Ellipse(192, 128, 120, 60, 0.4)
+    turn_rad = np.linspace(0, 2 * np.pi, 500, endpoint=False)
+    normals = np.stack([np.cos(turn_rad) / 120, np.sin(turn_rad) / 60])
+    normals /= np.linalg.norm(normals, axis=0)
+    cos, sin = np.cos(0.4), np.sin(0.4)
+    points_px = ellipse.points(500) + 0.5 * (np.array([[cos, -sin], [sin, cos]]) @ normals).T
+    assert _residual(ellipse, points_px) == pytest.approx(0.5 / 90, rel=0.01)
+    assert _residual(ellipse, ellipse.points(500)) == pytest.approx(0, abs=1e-12)
+    assert _residual(Ellipse(0, 0, 2, 1, 0), np.array([[0.0, 0.0]])) == np.inf
+
+
+@pytest.mark.parametrize("side", ["left", "top", "right", "bottom"])
+def test_the_share_at_each_border_is_that_of_the_level_line(side: str) -> None:
+    """A circle that is cut 30 px from its centre of 90 px: a chord of 170 px, an arc of 344."""
+    rows, columns = SHAPE
+    centre = {
+        "left": (30 - 0.5, 128.0),
+        "top": (192.0, 30 - 0.5),
+        "right": (columns - 0.5 - 30, 128.0),
+        "bottom": (192.0, rows - 0.5 - 30),
+    }[side]
+    fit = fit_head(soft(from_centre(centre) - 90), same_raster())
+    assert fit is not None
+    # Along the chord a point a pixel, along the arc 1.27: where it crosses rows and columns.
+    assert fit.border_share == pytest.approx(170 / (170 + 1.27 * 344), abs=0.02)
+    assert fit.ellipse.center_px == pytest.approx(centre, abs=0.3)
+    assert fit.ellipse.semi_axis_a_px == pytest.approx(90, abs=0.5)
+
+
+def test_near_the_border_is_not_at_it() -> None:
+    for gap_px, is_cut in ((2.2, False), (0.8, True)):
+        fit = fit_head(soft(from_centre((90 + gap_px - 0.5, 128.0)) - 90), same_raster())
+        assert fit is not None
+        assert (fit.border_share > 0) is is_cut
+
+
+def test_the_border_is_the_images_and_not_the_rasters() -> None:
+    """A narrow image stands in the raster's middle: its own edges cut the head."""
+    shape = (256, 160)
+    view = prepare(np.zeros(shape, np.uint8), whole_image(shape, SHAPE, keep_aspect=True), SHAPE)
+    away_px = from_centre((192 - 60, 128.0)) - 70  # the image begins at column 112
+    away_px[:, :112] = 9
+    fit = fit_head(soft(away_px), view)
+    assert fit is not None
+    assert 0.1 < fit.border_share < 0.5
+    assert fit.ellipse.center_px == pytest.approx([20, 128], abs=1)
+
+
+def test_of_two_bodies_the_larger_is_the_head_and_the_other_is_told() -> None:
+    away_px = np.minimum(from_centre((120.0, 128.0)) - 80, from_centre((310.0, 128.0)) - 40)
+    fit = fit_head(soft(away_px), same_raster())
+    assert fit is not None
+    assert fit.ellipse.center_px == pytest.approx([120, 128], abs=0.1)
+    assert fit.ellipse.semi_axis_a_px == pytest.approx(80, abs=0.1)
+    assert fit.largest_component_share == pytest.approx(0.8, abs=0.003)
+    mirrored = fit_head(soft(away_px)[:, ::-1].copy(), same_raster())
+    assert mirrored is not None
+    assert mirrored.ellipse.center_px == pytest.approx([383 - 120, 128], abs=0.1)
+
+
+def test_two_arcs_are_one_head_where_the_map_says_so() -> None:
+    skull = soft(from_centre((192.0, 128.0)) - 100)
+    skull[:, 186:198] = 0
+    fit = fit_head(skull, same_raster())
+    assert fit is not None
+    assert fit.ellipse.center_px == pytest.approx([192, 128], abs=1)
+    assert fit.ellipse.semi_axis_b_px == pytest.approx(100, abs=2)
+    assert fit.largest_component_share == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_speck_is_no_piece() -> None:
+    """Shorter than a quarter of the head's line, it does not pull the outline."""
+    head = from_centre((150.0, 128.0)) - 80
+    with_speck = np.minimum(head, from_centre((330.0, 60.0)) - 15)
+    fits = [fit_head(soft(each), same_raster()) for each in (head, with_speck)]
+    assert fits[0] is not None
+    assert fits[1] is not None
+    assert fits[1].ellipse == fits[0].ellipse
+    assert fits[1].largest_component_share == pytest.approx(80**2 / (80**2 + 15**2), abs=0.002)
+
+
+def test_the_smallest_head_covers_four_thousandths() -> None:
+    """Of 384 x 256 pixels: a circle of 11.2 px."""
+    for radius_px, is_head in ((11.4, True), (11.0, False)):
+        fit = fit_head(soft(from_centre((192.0, 128.0)) - radius_px), same_raster())
+        assert (fit is not None) is is_head
+
+
+def test_a_notch_is_no_outline() -> None:
+    away_px = from_centre((192.0, 128.0)) - 90
+    notched = np.maximum(away_px, 30 - from_centre((282.0, 128.0)))
+    fit = fit_head(soft(notched), same_raster())
+    assert fit is not None
+    assert fit.ellipse.center_px == pytest.approx([192, 128], abs=1)
+    assert fit.ellipse.semi_axis_a_px == pytest.approx(90, abs=1.5)
+    assert fit.ellipse.semi_axis_b_px == pytest.approx(90, abs=1.5)
+
+
+def test_a_hole_is_no_piece() -> None:
+    away_px = from_centre((192.0, 128.0)) - 90
+    holed = np.maximum(away_px, 60 - from_centre((192.0, 128.0)))
+    fit = fit_head(soft(holed), same_raster())
+    assert fit is not None
+    assert fit.largest_component_share == 1
+    assert fit.ellipse.semi_axis_a_px == pytest.approx(90, abs=0.1)
+
+
+def test_the_line_of_another_level_lies_elsewhere() -> None:
+    probability = soft(from_centre((192.0, 128.0)) - 90)
+    for level, radius_px in ((0.3, 90.4), (0.5, 90.0), (0.7, 89.6)):
+        fit = fit_head(probability, same_raster(), level)
+        assert fit is not None
+        assert fit.ellipse.semi_axis_a_px == pytest.approx(radius_px, abs=0.03)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_map_with_a_number_that_is_none_has_no_head(bad: float) -> None:
+    probability = soft(from_centre((192.0, 128.0)) - 90)
+    probability[0, 0] = bad
+    assert fit_head(probability, same_raster()) is None
+
+
+@pytest.mark.parametrize("angle_rad", [0.0, 0.5, 2.0])
+def test_points_on_an_ellipse_give_it_again(angle_rad: float) -> None:
+    truth = Ellipse(1000.5, -700.25, 60, 41, angle_rad)
+    for count in (5, 6, 200):
+        found = fit_points(truth.points(count))
+        assert found is not None
+        assert found.center_px == pytest.approx(truth.center_px, abs=0.01)
+        assert found.semi_axis_a_px == pytest.approx(60, abs=0.02)
+        assert found.semi_axis_b_px == pytest.approx(41, abs=0.02)
+        off_rad = (found.angle_rad - angle_rad + np.pi / 2) % np.pi - np.pi / 2
+        assert off_rad == pytest.approx(0, abs=1e-3)
+
+
+def test_points_that_are_no_ellipse_give_none() -> None:
+    circle = Ellipse(0, 0, 50, 50, 0).points(40)
+    assert fit_points(circle[:4]) is None
+    assert fit_points(np.column_stack([np.arange(30.0), np.arange(30.0)])) is None
+    far = circle.copy()
+    far[3, 1] = 1e6
+    assert fit_points(far) is None
+    assert fit_points(circle * 0.019) is None  # across 1.9 px
+    assert fit_points(circle * 0.021) is not None

@@ -69,3 +69,74 @@ def test_gain_and_offset_change_nothing() -> None:
     np.testing.assert_allclose(plain, lifted, atol=1e-4)
     assert plain[0, ROWS // 2, COLUMNS // 2, 1] == pytest.approx(-1, abs=0.05)
     assert np.isfinite(gate_tensor(np.zeros((1, ROWS, COLUMNS), np.uint8), [1.0])).all()
+
+
+@pytest.mark.parametrize("pixel_aspect", [1.0, 1.5])
+@pytest.mark.parametrize("turn_rad", [0.0, 0.5, -1.2, 2.0])
+@pytest.mark.parametrize("semi_axis_px", [20.0, 36.0, 150.0])
+def test_each_pixel_lies_where_the_outline_puts_it(
+    semi_axis_px: float, turn_rad: float, pixel_aspect: float
+) -> None:
+    """On a ramp of grey each pixel shows its place in the image."""
+    flat = np.array([[1.0, 0, 0], [0, 1 / pixel_aspect, 0]])
+    shape = (700, 900)
+    outline = Ellipse(430.3, 340.8, semi_axis_px, 0.8 * semi_axis_px, turn_rad).transformed(flat)
+    y_px, x_px = np.mgrid[: shape[0], : shape[1]]
+    turn_rad = turn_rad if turn_rad < math.pi / 2 else turn_rad - math.pi
+    row, column = np.mgrid[:ROWS, :COLUMNS]
+    across = (column - 51.5) * semi_axis_px / 36
+    down = (row - 39.5) * semi_axis_px / 36
+    seen_x = 430.3 + across * math.cos(turn_rad) - down * math.sin(turn_rad)
+    seen_y = (340.8 + across * math.sin(turn_rad) + down * math.cos(turn_rad)) / pixel_aspect
+    slope = 1.37 * 36 / semi_axis_px  # levels to a pixel: 1.37 to one of the raster
+    for ramp, middle, place in ((x_px, 430.3, seen_x), (y_px, 340.8 / pixel_aspect, seen_y)):
+        grey = np.clip(np.rint(128 + slope * (ramp - middle)), 0, 255).astype(np.uint8)
+        off = seen_along(grey, outline, pixel_aspect) - (128 + slope * (place - middle))
+        assert np.abs(off).max() < 2
+        assert abs(off.mean()) < 0.3
+
+
+def test_stripes_around_a_large_outline_are_averaged() -> None:
+    for axis in (0, 1):
+        stripes = np.zeros((900, 1200), np.uint8)
+        stripes[(slice(None, None, 2), slice(None))[:: 1 - 2 * axis]] = 200
+        seen = seen_along(stripes, Ellipse(600, 450, 288, 220, 0.0))
+        assert np.abs(seen.astype(int) - 100).max() <= 2
+
+
+def test_another_raster_and_size_may_be_asked_for() -> None:
+    outline = Ellipse(400, 270, 120, 96, 0.0)
+    seen = seen_along(drawn(outline), outline, raster=(40, 52), semi_axis_px=18.0)
+    assert seen.shape == (40, 52)
+    assert (seen[20] > 60).sum() == pytest.approx(36, abs=1)
+    assert (seen[:, 26] > 60).sum() == pytest.approx(28.8, abs=1.5)
+
+
+def test_the_borders_of_the_image_are_seen() -> None:
+    """An outline in each corner: what the image has there is seen to its last pixel."""
+    white = np.full((200, 300), 255, np.uint8)
+    for x_px, y_px in ((0.0, 0.0), (299.0, 0.0), (0.0, 199.0), (299.0, 199.0)):
+        seen = seen_along(white, Ellipse(x_px, y_px, 36, 30, 0.0))
+        assert (seen == 255).mean() == pytest.approx(0.25, abs=0.01)
+        assert (seen == 0).mean() == pytest.approx(0.75, abs=0.02)
+
+
+@pytest.mark.parametrize("shape", [(1, 900), (900, 1), (1, 1)])
+def test_any_image_is_seen(shape: tuple[int, int]) -> None:
+    line = np.full(shape, 200, np.uint8)
+    assert seen_along(line, Ellipse(0, 0, 2000, 900, 0.3)).shape == (ROWS, COLUMNS)
+
+
+def test_grey_and_distance_to_the_last_digit() -> None:
+    crops = np.zeros((2, ROWS, COLUMNS), np.uint8)
+    crops[0, :, ::2] = 100  # mean 50, deviation 50
+    crops[1] = 30
+    crops[1, ::2] = 50  # mean 40, deviation 10
+    tensor = gate_tensor(crops, [0.5, 1.0])
+    assert tensor.shape == (2, 80, 104, 2)
+    assert tensor[0, 0, :2, 0].tolist() == pytest.approx([50 / 58, -50 / 58])
+    assert tensor[1, :2, 0, 0].tolist() == pytest.approx([10 / 18, -10 / 18])
+    row, column = np.mgrid[:80, :104]
+    for crop, ratio in ((0, 0.5), (1, 1.0)):
+        beyond = np.hypot((column - 51.5) / 36, (row - 39.5) / 36 / ratio) - 1
+        np.testing.assert_allclose(tensor[crop, ..., 1], np.minimum(beyond, 1), atol=1e-5)

@@ -110,8 +110,63 @@ def test_whatever_the_odds_one_thing_follows(seed: int) -> None:
     assert not (head.is_no_head and head.flags == ())
 
 
+def test_at_its_limits_the_gate_decides_as_its_card_says() -> None:
+    gate = Gate(min_no_head=0.75, min_hc_plane=0.25, max_no_head=0.5)
+    refused = odds(abdomen=0.75, trans_thalamic=0.25)
+    assert gate.is_no_head(refused)
+    assert not gate.is_no_head(odds(abdomen=0.7499, trans_thalamic=0.2501))
+    assert gate.passes(odds(trans_thalamic=0.25, abdomen=0.25, other_head=0.5))
+    assert not gate.passes(odds(trans_thalamic=0.2499, abdomen=0.2, other_head=0.5501))
+    assert gate.passes(odds(trans_thalamic=0.5, abdomen=0.5))
+    assert not gate.passes(odds(trans_thalamic=0.4999, abdomen=0.5, other_head=0.0001))
+    strict = Gate(min_no_head=0.75, min_hc_plane=0.25, max_no_head=0.25)
+    assert strict.passes(odds(trans_thalamic=0.75, abdomen=0.25))
+    assert not strict.passes(odds(trans_thalamic=0.7499, abdomen=0.2501))
+    even = odds(trans_thalamic=0.125, other_head=0.4375, abdomen=0.4375)
+    assert gate.flags(even) == (Flag.PLANE_UNSURE,)
+
+
+def test_a_head_that_passes_is_told_in_a_plane_for_hc_though_another_is_likelier() -> None:
+    seen = odds(trans_thalamic=0.25, trans_ventricular=0.2, other_head=0.55)
+    gate = Gate(min_no_head=0.7, min_hc_plane=0.4, max_no_head=0.3)
+    assert gate.told(seen) == HC_PLANES
+    assert measured(seen, gate).plane is Plane.TRANS_THALAMIC
+    assert measured(seen, gate).plane_confidence == pytest.approx(0.45)
+    assert gate.told(odds(other_head=0.9)) == (Plane.OTHER_HEAD,)
+
+
+def test_the_likeliest_group_and_its_probability() -> None:
+    for seen, plane, share in (
+        (odds(trans_thalamic=0.3, trans_ventricular=0.25, other_head=0.45), "trans-thalamic", 0.55),
+        (odds(other_head=0.4, trans_thalamic=0.3, abdomen=0.3), "other-head", 0.4),
+        (odds(abdomen=0.2, femur=0.3, trans_ventricular=0.45), "femur", 0.55),
+        (odds(trans_thalamic=0.2), "nothing", 0.8),
+    ):
+        assert seen.plane == plane
+        assert seen.confidence == pytest.approx(share)
+    assert PlaneOdds((1.0000001, *[0.0] * 6)).confidence == 1.0
+
+
+def test_the_words_are_those_of_the_rows() -> None:
+    assert [str(plane) for plane in PLANES] == [
+        *("trans-thalamic", "trans-ventricular", "other-head"),
+        *("abdomen", "thorax", "femur", "nothing"),
+    ]
+
+
 @pytest.mark.parametrize(
-    "limits", [(0.0, 0.5, 0.3), (0.7, 1.0, 0.3), (0.4, 0.5, 0.4), ("0.7", 0.5, 0.3)]
+    "limits",
+    [
+        (0.0, 0.5, 0.3),
+        (0.7, 1.0, 0.3),
+        (0.4, 0.5, 0.4),
+        ("0.7", 0.5, 0.3),
+        (0.7, 0.0, 0.3),
+        (0.7, 0.5, 0.0),
+        (0.7, 0.5, -0.1),
+        (0.7, 0.5, "0.3"),
+        (1.0, 0.5, 0.3),
+    ],
 )
 def test_a_gate_that_cannot_decide_is_refused(limits: tuple[float, float, float]) -> None:
     with pytest.raises(ValueError, match="m[inax]+_"):

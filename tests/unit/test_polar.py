@@ -13,6 +13,7 @@ from hcmodel.polar import (
     ROWS,
     corrected,
     offsets,
+    outline_tensor,
     unrolled,
 )
 
@@ -67,3 +68,66 @@ def test_beyond_the_image_all_is_black() -> None:
     band = unrolled(np.full(SHAPE, 90, np.uint8), Ellipse(20, 270, 120, 100, 0.0))
     assert (band[:, COLUMNS // 2 - 4 : COLUMNS // 2 + 4] == 0).all()
     assert (band[:, :4] == 90).all()
+
+
+def test_each_pixel_of_the_band_lies_at_its_radius_and_direction() -> None:
+    """On a ramp of grey each shows its place: from 0.72 to 1.28 times as far as the outline."""
+    y_px, x_px = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    for head, limits in (
+        (Ellipse(400, 270, 90, 60, 0.0), 1.0),
+        (Ellipse(400, 270, 180, 120, 0), 2),
+    ):
+        for ramp, ray in ((x_px / 4, np.cos), (y_px / 3, np.sin)):
+            band = unrolled(np.rint(ramp).astype(np.uint8), head).astype(float)
+            slope, centre, axis = (1 / 4, 400, head.semi_axis_a_px)
+            if ray is np.sin:
+                slope, centre, axis = (1 / 3, 270, head.semi_axis_b_px)
+            turn_rad = (np.arange(COLUMNS) + 0.5) * 2 * np.pi / COLUMNS
+            radii = 1 + 0.28 * ((2 * np.arange(ROWS) + 1) / ROWS - 1)
+            expected = slope * (centre + axis * np.outer(radii, ray(turn_rad)))
+            assert np.abs(band - expected).max() < 0.8 + 0.2 * limits
+            assert abs((band - expected).mean()) < 0.06
+
+
+def test_a_large_head_is_shrunk_until_its_grain_is_a_steps() -> None:
+    """Stripes of one pixel around a head of 440 px are averaged; around one of 109 px they stay."""
+    stripes = np.zeros((1000, 1400), np.uint8)
+    stripes[:, ::2] = 200
+    large = unrolled(stripes, Ellipse(700, 500, 440, 330, 0.0))
+    assert np.abs(large.astype(int) - 100).max() <= 2
+    band = unrolled(stripes, Ellipse(700, 500, 109, 90, 0.0))
+    assert np.ptp(band[:, 0].astype(int)) > 180
+
+
+def test_the_smaller_axis_does_not_decide_how_far_an_image_is_shrunk() -> None:
+    stripes = np.zeros((1000, 1400), np.uint8)
+    stripes[:, ::2] = 200
+    band = unrolled(stripes, Ellipse(700, 500, 440, 100, 0.0))
+    assert np.abs(band.astype(int) - 100).max() <= 2
+
+
+@pytest.mark.parametrize("shape", [(1, 900), (900, 1), (1, 1)])
+def test_any_image_has_a_band(shape: tuple[int, int]) -> None:
+    assert unrolled(np.full(shape, 9, np.uint8), Ellipse(400, 400, 2000, 900, 0)).shape == (64, 128)
+
+
+def test_beside_grey_stand_the_directions() -> None:
+    bands = np.array([0, 51, 255], np.uint8)[:, None, None] * np.ones((ROWS, COLUMNS), np.uint8)
+    tensor = outline_tensor(bands)
+    assert tensor.shape == (3, 64, 128, 3)
+    assert tensor.dtype == np.float32
+    assert tensor[:, 5, 7, 0].tolist() == [0.0, np.float32(0.2), 1.0]
+    turn_rad = (np.arange(128) + 0.5) * 2 * np.pi / 128
+    for row in (0, 63):
+        np.testing.assert_allclose(tensor[1, row, :, 1], np.sin(turn_rad), atol=1e-6)
+        np.testing.assert_allclose(tensor[1, row, :, 2], np.abs(np.cos(turn_rad)), atol=1e-6)
+
+
+def test_offsets_go_around_by_equal_turns_from_half_a_turn_on() -> None:
+    """From a circle's centre to a larger one's line, which lies a little to the right."""
+    circle, truth = Ellipse(100, 100, 50, 50, 0), Ellipse(103, 100, 60, 60, 0)
+    turn_rad = (np.arange(DIRECTIONS) + 0.5) * 2 * np.pi / DIRECTIONS
+    across = 3 * np.sin(turn_rad)
+    reach_px = 3 * np.cos(turn_rad) + np.sqrt(60**2 - across**2)
+    assert offsets(circle, truth) == pytest.approx(reach_px / 50 - 1)
+    assert np.isfinite(offsets(circle, Ellipse(300, 100, 60, 60, 0))).all()

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from hcmodel.geometry import Ellipse
-from hcmodel.preprocess import around, prepare, to_tensor, whole_image
+from hcmodel.preprocess import around, chained, mirror, prepare, to_tensor, whole_image
 
 SHAPE = (256, 384)
 
@@ -49,3 +49,93 @@ def test_the_tensor_is_between_0_and_1() -> None:
     tensor = to_tensor(np.array([[[0, 255]]], np.uint8))
     assert tensor.shape == (1, 1, 2, 1)
     assert tensor.ravel().tolist() == [0, 1]
+
+
+def test_fine_stripes_are_averaged_by_area() -> None:
+    """Every other column or row bright: shrunk, both are grey, and nothing aliases."""
+    for axis in (0, 1):
+        stripes = np.zeros((512, 768), np.uint8)
+        stripes[(slice(None, None, 2), slice(None))[:: 1 - 2 * axis]] = 200
+        ready = prepare(
+            stripes, whole_image(stripes.shape, (128, 192), keep_aspect=True), (128, 192)
+        )
+        assert np.abs(ready.pixels.astype(int) - 100).max() <= 1
+
+
+@pytest.mark.parametrize("pixel_aspect", [0.6, 1.0, 1.7])
+@pytest.mark.parametrize("keep_aspect", [True, False])
+@pytest.mark.parametrize("size", [(540, 800), (700, 500)])
+def test_a_ramp_stays_a_ramp(size: tuple[int, int], keep_aspect: bool, pixel_aspect: float) -> None:
+    """Linear grey is the same however it is resampled: each pixel shows its place."""
+    y_px, x_px = np.mgrid[: size[0], : size[1]]
+    ramp = (20 + 200 * (x_px / size[1] + y_px / size[0]) / 2).astype(np.float32)
+    to_network = whole_image(size, SHAPE, keep_aspect=keep_aspect, pixel_aspect=pixel_aspect)
+    ready = prepare(np.rint(ramp).astype(np.uint8), to_network, SHAPE, pixel_aspect)
+    assert ready.pixel_aspect == pixel_aspect
+    v_px, u_px = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    places = np.stack([u_px.ravel(), v_px.ravel()])
+    x_px, y_px = ready.to_original[:, :2] @ places + ready.to_original[:, 2:]
+    inside = (x_px > 8) & (x_px < size[1] - 9) & (y_px > 8) & (y_px < size[0] - 9)
+    expected = 20 + 200 * (x_px / size[1] + y_px / size[0]) / 2
+    off = ready.pixels.ravel()[inside] - expected[inside]
+    assert inside.sum() > 5000
+    assert np.abs(off).max() < 1.5
+    assert abs(off.mean()) < 0.1
+
+
+@pytest.mark.parametrize("pixel_aspect", [0.5, 2.0])
+def test_an_image_has_the_shape_that_it_has_in_mm(pixel_aspect: float) -> None:
+    """A circle of the body, flat in pixels, comes out round; and so it does from near."""
+    flat = Ellipse(200, 150, 60, 60, 0).transformed(np.array([[1, 0, 0], [0, 1 / pixel_aspect, 0]]))
+    size = (round(300 / pixel_aspect), 400)
+    for to_network in (
+        whole_image(size, SHAPE, keep_aspect=True, pixel_aspect=pixel_aspect),
+        around(flat, SHAPE, pixel_aspect),
+    ):
+        seen = flat.transformed(to_network)
+        assert seen.semi_axis_b_px / seen.semi_axis_a_px == pytest.approx(1, abs=0.01)
+
+
+def test_the_whole_image_fills_one_axis_and_is_in_the_middle_of_the_other() -> None:
+    white = np.full((300, 200), 200, np.uint8)  # with pixels twice as high as wide: 600 to 200
+    to_network = whole_image(white.shape, SHAPE, keep_aspect=True, pixel_aspect=2.0)
+    ready = prepare(white, to_network, SHAPE, 2.0)
+    lit = np.flatnonzero(ready.pixels[128] > 100)
+    assert (lit[0], lit[-1]) == (149, 233)  # 85 of 384 columns
+    assert (ready.pixels[[0, -1], 191] == 200).all()
+    wide = prepare(
+        np.full((100, 400), 200, np.uint8),
+        whole_image((100, 400), SHAPE, keep_aspect=True),
+        SHAPE,
+    )
+    lit = np.flatnonzero(wide.pixels[:, 191] > 100)
+    assert (lit[0], lit[-1]) == (80, 175)  # 96 of 256 rows
+    assert (wide.pixels[128, [0, -1]] == 200).all()
+
+
+@pytest.mark.parametrize("size", [(1, 400), (400, 1), (1, 1)])
+@pytest.mark.parametrize("keep_aspect", [True, False])
+def test_an_image_of_one_line_is_seen(size: tuple[int, int], keep_aspect: bool) -> None:
+    white = np.full(size, 200, np.uint8)
+    ready = prepare(white, whole_image(size, SHAPE, keep_aspect=keep_aspect), SHAPE)
+    assert ready.pixels.shape == SHAPE
+    assert ready.pixels.max() >= 199
+
+
+def test_a_wide_head_fills_the_width_from_near() -> None:
+    wide, high = Ellipse(400, 260, 120, 60, 0.0), Ellipse(400, 260, 120, 60, np.pi / 2)
+    for head, share in ((wide, 0.72 * 384), (high, 0.78 * 256)):
+        seen = head.transformed(around(head, SHAPE))
+        assert 2 * seen.semi_axis_a_px == pytest.approx(share)
+        assert seen.center_px == pytest.approx([191.5, 127.5])
+
+
+def test_a_mirror_swaps_left_and_right() -> None:
+    assert mirror(10) @ [2, 7, 1] == pytest.approx([7, 7])
+    assert mirror(10) @ [0, 0, 1] == pytest.approx([9, 0])
+
+
+def test_maps_of_the_plane_follow_each_other() -> None:
+    first, second = np.array([[2.0, 1, 3], [0, 4, 5]]), np.array([[1.0, 0, 7], [6, 1, 8]])
+    point = np.array([3.0, 2.0, 1.0])
+    assert chained(second, first) @ point == pytest.approx(second @ [*(first @ point), 1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 
 import pytest
 from pydicom.uid import (
@@ -16,7 +17,7 @@ from pydicom.uid import (
 from hcmodel.geometry import Spacing
 from worker import errors
 from worker.reading import read
-from worker.reading.spacing import region_of_head
+from worker.reading.spacing import region_of_head, whole_raster
 from worker.scan import Box, Region
 
 US_RETIRED = "1.2.840.10008.5.1.4.1.1.6"
@@ -365,3 +366,164 @@ def test_calipers_on_the_screen_agree_with_the_region(us_dicom):
     )
     across_mm, down_mm = (498.5 - 459.5) * column_mm, (301.5 - 290.5) * row_mm
     assert (across_mm**2 + down_mm**2) ** 0.5 == pytest.approx(10.6, abs=0.05)
+
+
+@pytest.mark.parametrize("corner", ["RegionLocationMinX0", "RegionLocationMinY0"])
+def test_box_may_begin_one_pixel_before_the_raster(image, region, save, corner):
+    """Corners are unsigned by the standard; writers that subtract one pixel too many sign them."""
+
+    def with_corner(value: int):
+        item = region()
+        item.add_new(corner, "SL", value)
+        return save(image(item), transfer_syntax=ExplicitVRLittleEndian)
+
+    box = the_region(read(with_corner(-1))).box
+    assert (box.left, box.top) == ((0, 5) if "X" in corner else (4, 0))
+    with pytest.raises(errors.RegionOutsideImage):
+        read(with_corner(-2))
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        *("RegionLocationMinX0", "RegionLocationMinY0", "RegionLocationMaxX1"),
+        *("RegionLocationMaxY1", "PhysicalDeltaX", "PhysicalDeltaY", "RegionSpatialFormat"),
+        *("PhysicalUnitsXDirection", "PhysicalUnitsYDirection"),
+    ],
+)
+def test_every_value_of_a_region_is_needed(image, region, save, missing):
+    item = region()
+    delattr(item, missing)
+    with pytest.raises(errors.NoSpatialRegion):
+        read(save(image(item)))
+
+
+@pytest.mark.parametrize(
+    ("inclusive", "box"),
+    [((79, 59), (80, 60)), ((80, 60), (80, 60)), ((78, 58), (79, 59))],
+)
+def test_the_last_pixel_is_inside(image, region, save, inclusive, box):
+    item = region(RegionLocationMaxX1=inclusive[0], RegionLocationMaxY1=inclusive[1])
+    found = the_region(read(save(image(item)))).box
+    assert (found.left, found.top, found.right, found.bottom) == (4, 5, *box)
+
+
+@pytest.mark.parametrize(
+    ("sop_class", "is_ultrasound"),
+    [
+        ("1.2.840.10008.5.1.4.1.1.6.1", True),
+        ("1.2.840.10008.5.1.4.1.1.3.1", True),
+        ("1.2.840.10008.5.1.4.1.1.6", True),
+        ("1.2.840.10008.5.1.4.1.1.3", True),
+        ("1.2.840.10008.5.1.4.1.1.7", False),
+        ("1.2.840.10008.5.1.4.1.1.2", False),
+    ],
+)
+def test_pixel_spacing_alone_is_a_scale_only_of_ultrasound(image, save, sop_class, is_ultrasound):
+    path = save(image(SOPClassUID=sop_class, PixelSpacing=[0.2, 0.25]))
+    if is_ultrasound:
+        assert scale(the_region(read(path))) == mm(0.2, 0.25)
+    else:
+        with pytest.raises(errors.Uncalibrated):
+            read(path)
+
+
+def flags_of(shape: tuple[int, int], row_mm: float, column_mm: float, aspect=None):
+    return whole_raster(shape, Spacing(row_mm, column_mm), "pixel-spacing", aspect).flags
+
+
+@pytest.mark.parametrize(
+    ("shape", "row_mm", "column_mm", "flags"),
+    [
+        ((200, 100), 0.1, 0.1, ()),  # 20 mm high
+        ((199, 100), 0.1, 0.1, ("region-height-implausible",)),
+        ((1000, 100), 0.4, 0.4, ()),  # 400 mm
+        ((1001, 100), 0.4, 0.4, ("region-height-implausible",)),
+        ((1000, 100), 0.025, 0.025, ()),
+        ((1000, 100), 0.0249, 0.025, ("spacing-implausible",)),
+        ((1000, 100), 0.025, 0.0249, ("spacing-implausible",)),
+        ((500, 100), 0.6, 0.6, ()),
+        ((500, 100), 0.601, 0.6, ("spacing-implausible",)),
+        ((500, 100), 0.6, 0.601, ("spacing-implausible",)),
+    ],
+)
+def test_each_doubt_has_its_bounds(shape, row_mm, column_mm, flags):
+    assert flags_of(shape, row_mm, column_mm) == flags
+
+
+def test_a_region_is_as_high_as_its_own_box(image, region, save):
+    """Rows 20 to 59 of 0.5 mm: 20 mm, wherever they lie."""
+    for top, flags in ((20, ()), (21, ("region-height-implausible",))):
+        item = region(RegionLocationMinY0=top, RegionLocationMaxY1=59, PhysicalDeltaY=0.05)
+        assert the_region(read(save(image(item)))).flags == flags
+
+
+@pytest.mark.parametrize(
+    ("aspect", "differs"),
+    [(0.8, False), (0.8158, False), (0.8162, True), (0.7842, False), (0.7838, True)],
+)
+def test_the_aspect_may_be_off_by_two_percent(aspect, differs):
+    flags = flags_of((540, 800), 0.2, 0.25, aspect)
+    assert flags == (("pixel-aspect-differs",) if differs else ())
+
+
+@pytest.mark.parametrize("ratio", [[0, 5], [5, 0], [-5, 4], [5, -4], ["5"], ["5", "4", "1"], None])
+def test_an_aspect_that_is_none_says_nothing(image, region, save, ratio):
+    ds = image(region())
+    if ratio is not None:
+        ds.add_new("PixelAspectRatio", "IS", ratio)
+    assert "pixel-aspect-differs" not in the_region(read(save(ds))).flags
+
+
+@pytest.mark.parametrize("text", [" 0.2\\0.25", "0.2 \\ 0.25 ", "2E-1\\.25", "+0.2\\0.250"])
+def test_a_decimal_string_may_be_written_in_many_ways(image, save, text):
+    ds = image()
+    ds.add_new("PixelSpacing", "LO", text)
+    path = save(ds, transfer_syntax=ImplicitVRLittleEndian)
+    assert scale(the_region(read(path))) == mm(0.2, 0.25)
+
+
+@pytest.mark.parametrize("text", ["1_0\\0.2", "0x1\\0.2", "0.2\\0.2e", "0.2\\", "\u00a00.2\\0.2"])
+def test_what_is_no_decimal_string_is_no_scale(image, save, text):
+    ds = image(SpecificCharacterSet="ISO_IR 100")
+    ds.add_new("PixelSpacing", "LO", text)
+    with pytest.raises(errors.SpacingUnknown):
+        read(save(ds, transfer_syntax=ImplicitVRLittleEndian))
+
+
+@pytest.mark.parametrize("which", ["row_mm", "column_mm"])
+def test_panes_may_differ_by_a_thousandth_along_each_axis(which):
+    head = (5, 5, 30, 50)
+    for factor, agree in ((1.0009, True), (1.0011, False), (0.9992, True), (0.9989, False)):
+        spacing = replace(LEFT.spacing, **{which: 0.2 * factor})
+        other = Region(Box(0, 0, 80, 60), spacing, "us-region", 2)
+        if agree:
+            assert region_of_head([LEFT, other], head) is LEFT
+        else:
+            with pytest.raises(errors.AmbiguousRegions):
+                region_of_head([LEFT, other], head)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_pixel_spacing_may_differ_by_two_percent_along_each_axis(image, region, save, which):
+    for factor, agrees in ((1.0199, True), (1.0201, False), (0.9805, True), (0.9802, False)):
+        stated = [0.2, 0.25]
+        stated[which] *= factor
+        path = save(image(region(), PixelSpacing=[f"{value:.6f}" for value in stated]))
+        if agrees:
+            assert scale(the_region(read(path))) == mm(0.2, 0.25)
+        else:
+            with pytest.raises(errors.SpacingConflict, match="by PixelSpacing, 0.2 x 0.25 mm by"):
+                read(path)
+
+
+def test_a_conflict_names_both_scales():
+    told = replace(LEFT, contradicted_by=Spacing(0.31234567, 0.3))
+    with pytest.raises(errors.SpacingConflict, match="0.3123 x 0.3 mm by PixelSpacing, 0.2 x 0.2"):
+        region_of_head([told], (5, 5, 30, 50))
+
+
+def test_a_region_beyond_the_raster_is_told_with_its_end(image, region, save):
+    bad = region(RegionLocationMaxX1=99, RegionLocationMaxY1=88)
+    with pytest.raises(errors.RegionOutsideImage, match="region 1 ends at column 99, row 88 of 80"):
+        read(save(image(region(), bad)))
