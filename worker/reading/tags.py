@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import struct
 
-from pydicom.dataelem import RawDataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException
 from pydicom.tag import Tag
@@ -82,12 +82,14 @@ def items(dataset: Dataset, keyword: str) -> list[Dataset]:
 
 
 def raw_text(dataset: Dataset, keyword: str) -> str | None:
-    """Return the text just as it stands in the file, ``None`` if the tag is absent."""
-    tag = Tag(keyword)
-    if tag not in dataset:
+    """Return the text just as it stands in the file, ``None`` if the tag is absent.
+
+    Empty where its value cannot be read at all.
+    """
+    if Tag(keyword) not in dataset:
         return None
-    element = dataset.get_item(tag)
-    value = element.value if element is not None else None
+    element = _element(dataset, keyword)
+    value = None if element is None else element.value
     if isinstance(element, RawDataElement) and isinstance(value, bytes):
         return value.decode("latin-1").strip(" \0")
     return "" if value is None else str(value)
@@ -104,6 +106,14 @@ def raw_bytes(dataset: Dataset, keyword: str) -> bytes:
 
     Palettes, for one, are words of VR OW or numbers of VR US.
     """
-    element = dataset.get_item(Tag(keyword)) if keyword in dataset else None
+    element = _element(dataset, keyword)
     value = None if element is None else element.value
     return value if isinstance(value, bytes) else b""
+
+
+def _element(dataset: Dataset, keyword: str) -> DataElement | RawDataElement | None:
+    """Return an element as it stands; ``None`` where it is absent or of no VR that there is."""
+    try:
+        return dataset.get_item(Tag(keyword)) if keyword in dataset else None
+    except _UNFIT:
+        return None

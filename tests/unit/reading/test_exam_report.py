@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import re
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -176,6 +178,19 @@ def test_hostile_trees_are_refused_soon(tmp_path: Path) -> None:
     pointer.ReferencedContentItemIdentifier = [1] * 60
     loops.ContentSequence[-1].ContentSequence[-1].ContentSequence[-1].ContentSequence += [pointer]
     assert len(said(loops, tmp_path).references) == 1
+
+
+def test_a_value_of_no_known_kind_is_refused_or_passed_over(tmp_path: Path) -> None:
+    draw = random.Random(7)
+    path = save(report(Maker.PER_STUDY, [Head(172.0, name="A")]), tmp_path / "report.dcm")
+    sound = path.read_bytes()
+    for vr in (b"UT", b"SH", b"DS", b"CS", b"UI"):
+        for place in re.finditer(vr, sound[400:]):
+            at = 400 + place.start()
+            kind = bytes([draw.randrange(0x41, 0x5B), draw.randrange(256)])
+            path.write_bytes(sound[:at] + kind + sound[at + 2 :])
+            with suppress(errors.ScanRejected):
+                read_report(path)
 
 
 def test_damaged_reports_raise_nothing_else(tmp_path: Path) -> None:
