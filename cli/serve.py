@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 from pathlib import Path
 
 import click
@@ -90,9 +91,17 @@ def command(
     settings = Settings.from_environment()
     log.configure(settings.log_level, settings.log_format)
     access = Access(
-        local_name=(reviewer or getpass.getuser()) if not tokens_file and not proxy_user else None,
+        local_name=(reviewer or _login()) if not tokens_file and not proxy_user else None,
         tokens={} if tokens_file is None else read_tokens(tokens_file),
         proxy=None if proxy_user is None else Proxy(proxy_user, networks),
     )
     stderr.print(f"http://{host}:{port}/; {NOTICE}; Ctrl-C ends it")
     serve(settings, access, host=host, port=port, may_review=allow_review, hosts=hosts)
+
+
+def _login() -> str:
+    """Return this user's name; in a container a user may have a number alone."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cli.serve import _login
 from hcmodel.geometry import Ellipse, Spacing
 from rig.pages import COMMAND, Pages, measured_phantoms, serving
 from worker.pages.opinions import ELLIPSE
@@ -105,6 +106,9 @@ def test_filters_in_the_address_choose_rows(pages: Pages) -> None:
         ("since=yesterday-ish", "since"),
         ("colour=red", "colour"),
         ("after=measured-x", "after"),
+        ("since=0001-01-01T00:00%2B23:59", "since"),
+        ("until=9999-12-31T23:00-23:00", "until"),
+        ("source=a%00b", "source"),
         ("batch=nosuch", "nosuch"),
     ],
 )
@@ -305,6 +309,15 @@ def test_pages_for_others_want_a_token_or_a_proxy(measured: dict[str, str], tmp_
     open_file.chmod(0o600)
     open_file.write_text("ada:short\n")
     assert "line 1" in _serve(measured, "--tokens", str(open_file)).stderr
+
+
+def test_a_user_without_a_name_reviews_under_its_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("os.getuid", lambda: 54321)
+    for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(variable, raising=False)
+    assert _login() == "user 54321"
 
 
 def test_an_address_that_is_taken_is_named(measured: dict[str, str], pages: Pages) -> None:

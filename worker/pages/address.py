@@ -54,6 +54,8 @@ def asked(query: QueryParams, database: Database) -> Asked:
             raise FilterInvalid(f"there is no filter {name[:40]}; there are {', '.join(_NAMES)}")
         if len(value) > _LONGEST:
             raise FilterInvalid(f"{name} is too long")
+        if "\0" in value:  # no text of a database holds one
+            raise FilterInvalid(f"{name} holds a NUL")
     given = dict(words)
     statuses = [_read(Status, "status", value) for name, value in words if name == "status"]
     batch = given.get("batch")
@@ -97,12 +99,16 @@ def scan_number(text: str) -> int:
 def _moment(name: str, text: str | None) -> datetime | None:
     if text is None:
         return None
-    moment = _read(datetime.fromisoformat, name, text)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    return _read(_in_utc, name, text)
+
+
+def _in_utc(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return (moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment).astimezone(UTC)
 
 
 def _read(parse: Callable[[str], Value], name: str, text: str) -> Value:
     try:
         return parse(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise FilterInvalid(f"{name}={text[:40]} cannot be read") from None
