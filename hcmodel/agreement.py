@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist, fmean, stdev
 
-from hcmodel.gestational_age import EARLY, LATE, MIDDLE, trimester
+from hcmodel.gestational_age import EARLY, LATE, MIDDLE, trimester, trimester_at
 
 ALL = "all"
 TRIMESTERS = (EARLY, MIDDLE, LATE)
@@ -43,11 +43,7 @@ class Pair:
     @property
     def trimester(self) -> str:
         """The age group, by the known age, or else by the other's HC."""
-        if self.ga_weeks is None:
-            return trimester(self.theirs_mm)
-        if self.ga_weeks < 14:
-            return EARLY
-        return MIDDLE if self.ga_weeks <= 28 else LATE
+        return trimester(self.theirs_mm) if self.ga_weeks is None else trimester_at(self.ga_weeks)
 
 
 @dataclass(frozen=True, slots=True)

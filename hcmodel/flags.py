@@ -76,3 +76,8 @@ class Flag(StrEnum):
         "window-unusable",
         "the file's own window leaves hardly any grey levels, so it was not applied",
     )
+
+
+def meaning_of(flag: str) -> str:
+    """Return what a stored flag says; an older version's flag may have gone, and says nothing."""
+    return next((known.meaning for known in Flag if known == flag), "")

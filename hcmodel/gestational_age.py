@@ -41,7 +41,11 @@ FORMULAS: dict[str, Callable[[float], float | None]] = {
 def trimester(hc_mm: float) -> str:
     """Return ``EARLY``, ``MIDDLE`` or ``LATE``, by Hadlock's curve without its limits."""
     hc_cm = hc_mm / 10
-    weeks = 8.96 + 0.540 * hc_cm + 0.0003 * hc_cm**3
-    if weeks < 14:
+    return trimester_at(8.96 + 0.540 * hc_cm + 0.0003 * hc_cm**3)
+
+
+def trimester_at(ga_weeks: float) -> str:
+    """Return ``EARLY``, ``MIDDLE`` or ``LATE`` for a known age."""
+    if ga_weeks < 14:
         return EARLY
-    return MIDDLE if weeks <= 28 else LATE
+    return MIDDLE if ga_weeks <= 28 else LATE

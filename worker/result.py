@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
 
+from hcmodel.spacing import Spacing
 from worker.columns import Unit
 
 
@@ -61,6 +62,13 @@ class Scale:
     row_mm: Annotated[Millimetres, "from one row of pixels to the next"] = None
     column_mm: Annotated[Millimetres, "from one column of pixels to the next"] = None
     spacing_source: Annotated[Text, "us-region, pixel-spacing or manual"] = None
+
+    @property
+    def spacing(self) -> Spacing | None:
+        """Both sizes of a pixel, or ``None`` where they are unknown."""
+        if self.row_mm is None or self.column_mm is None:
+            return None
+        return Spacing(self.row_mm, self.column_mm)
 
 
 @dataclass(frozen=True, slots=True)

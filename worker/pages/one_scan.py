@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from hcmodel.flags import Flag
+from hcmodel.flags import meaning_of
 from worker.columns import Column, columns_of, flattened
 from worker.errors import HcBatchError, codes_of
 from worker.pages.address import Asked, asked, scan_number
@@ -50,7 +50,7 @@ def scan_page(site: Site, request: Request) -> Response:
         wanted=wanted,
         next=_next(site, row, wanted, visitor.name),
         facts=_facts(row),
-        flags=[(flag, _meaning(flag)) for flag in row.ellipse.flags],
+        flags=[(flag, meaning_of(flag)) for flag in row.ellipse.flags],
         remedy=_remedy(row.code),
         history=history_of(site.database, row.scan_id),
         siblings=[each for each in siblings if each.scan_id != row.scan_id],
@@ -114,11 +114,6 @@ def _facts(row: ReportRow) -> list[tuple[Column, object]]:
         for column in columns_of(ReportRow)
         if column.name not in _SHOWN_ABOVE and values[column.name] not in (None, ())
     ]
-
-
-def _meaning(flag: str) -> str:
-    """Return what a flag says; an older version's flag may have gone."""
-    return next((known.meaning for known in Flag if known == flag), "")
 
 
 def _remedy(code: str | None) -> str:

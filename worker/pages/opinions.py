@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import asdict, fields
 
-from hcmodel.geometry import Ellipse, Spacing
+from hcmodel.geometry import Ellipse
 from worker.errors import ReviewInvalid
 from worker.store.reviews import REASONS, HumanMeasurement, Review, Verdict
 from worker.store.rows import ReportRow
 
-ELLIPSE = ("center_x_px", "center_y_px", "semi_axis_a_px", "semi_axis_b_px", "angle_rad")
+ELLIPSE = tuple(field.name for field in fields(Ellipse))
 _REQUEST_KEY = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 
@@ -51,22 +52,11 @@ def request_key_of(given: Mapping[str, str]) -> str:
 
 def _measured(row: ReportRow, given: Mapping[str, str]) -> HumanMeasurement:
     ellipse = _ellipse(row, given)
-    if row.scale.row_mm is None or row.scale.column_mm is None:
-        hc_mm = bpd_mm = ofd_mm = None
-    else:
-        spacing = Spacing(row.scale.row_mm, row.scale.column_mm)
+    hc_mm = bpd_mm = ofd_mm = None
+    if (spacing := row.scale.spacing) is not None:
         major_mm, minor_mm = ellipse.semi_axes_mm(spacing)
         hc_mm, ofd_mm, bpd_mm = ellipse.circumference_mm(spacing), 2 * major_mm, 2 * minor_mm
-    return HumanMeasurement(
-        ellipse.center_x_px,
-        ellipse.center_y_px,
-        ellipse.semi_axis_a_px,
-        ellipse.semi_axis_b_px,
-        ellipse.angle_rad,
-        hc_mm,
-        bpd_mm,
-        ofd_mm,
-    )
+    return HumanMeasurement(**asdict(ellipse), hc_mm=hc_mm, bpd_mm=bpd_mm, ofd_mm=ofd_mm)
 
 
 def _ellipse(row: ReportRow, given: Mapping[str, str]) -> Ellipse:

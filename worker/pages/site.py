@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import threading
 import time
@@ -39,16 +40,7 @@ class Site:
     _batches: list[BatchSummary] = field(default_factory=list)
     _counted_at: float = float("-inf")
     _counting: threading.Lock = field(default_factory=threading.Lock)
-    _templates: Environment = field(
-        default_factory=lambda: Environment(
-            loader=PackageLoader("worker.pages"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            finalize=_printable,
-        )
-    )
+    _templates: Environment = field(default_factory=lambda: _environment())
 
     def batches(self) -> list[BatchSummary]:
         """Return the newest batches with their counts, counted every few seconds at most."""
@@ -81,6 +73,19 @@ class Site:
         if visitor is not None and visitor.is_new:
             self.access.begin(response, visitor, secure=request.url.scheme == "https")
         return response
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("worker.pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_printable,
+    )
+    environment.filters["degrees"] = math.degrees
+    return environment
 
 
 def _printable(value: object) -> object:

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from sqlalchemy import select
 
+from worker.columns import assembled
 from worker.store.session import Database
 from worker.store.tables import ReviewRow
 
@@ -91,16 +92,7 @@ def reviews_of(database: Database, scan_ids: Collection[int]) -> dict[int, list[
         for row in connection.execute(statement):
             measurement = None
             if row.center_x_px is not None:
-                measurement = HumanMeasurement(
-                    row.center_x_px,
-                    row.center_y_px,
-                    row.semi_axis_a_px,
-                    row.semi_axis_b_px,
-                    row.angle_rad,
-                    row.hc_mm,
-                    row.bpd_mm,
-                    row.ofd_mm,
-                )
+                measurement = assembled(HumanMeasurement, row._asdict())
             verdict = Verdict(row.verdict)
             said = Review(row.scan_id, row.reviewer, verdict, row.model, row.reason, measurement)
             found.setdefault(row.scan_id, []).append(StoredReview(said, row.at))

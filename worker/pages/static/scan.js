@@ -43,33 +43,39 @@ function editor() {
     : { x: columns / 2, y: rows / 2, a: columns / 4, b: rows / 4, angle: 0 };
   let ellipse = { ...begin };
   let group = null;
-  for (const each of form.querySelectorAll("[hidden]")) if (each.matches(".correct")) each.hidden = false;
+  form.querySelector(".correct").hidden = false;
 
   const HANDLES = {
     centre: {
       at: (e) => [e.x, e.y],
       move: (e, x, y) => ({ ...e, x, y }),
     },
-    "end of the first axis": {
-      at: (e) => [e.x + e.a * Math.cos(e.angle), e.y + e.a * Math.sin(e.angle)],
-      move: (e, x, y) => ({ ...e, a: Math.max(2, Math.hypot(x - e.x, y - e.y)), angle: Math.atan2(y - e.y, x - e.x) }),
-    },
-    "other end of the first axis": {
-      at: (e) => [e.x - e.a * Math.cos(e.angle), e.y - e.a * Math.sin(e.angle)],
-      move: (e, x, y) => ({ ...e, a: Math.max(2, Math.hypot(x - e.x, y - e.y)), angle: Math.atan2(e.y - y, e.x - x) }),
-    },
-    "end of the second axis": {
-      at: (e) => [e.x - e.b * Math.sin(e.angle), e.y + e.b * Math.cos(e.angle)],
-      move: (e, x, y) => ({ ...e, b: across(e, x, y) }),
-    },
-    "other end of the second axis": {
-      at: (e) => [e.x + e.b * Math.sin(e.angle), e.y - e.b * Math.cos(e.angle)],
-      move: (e, x, y) => ({ ...e, b: across(e, x, y) }),
-    },
+    "end of the first axis": firstAxis(1),
+    "other end of the first axis": firstAxis(-1),
+    "end of the second axis": secondAxis(1),
+    "other end of the second axis": secondAxis(-1),
   };
 
-  function across(e, x, y) {
-    return Math.max(2, Math.abs(-(x - e.x) * Math.sin(e.angle) + (y - e.y) * Math.cos(e.angle)));
+  // The end of an axis in its own direction (sign 1), or opposite (-1).
+  function firstAxis(sign) {
+    return {
+      at: (e) => [e.x + sign * e.a * Math.cos(e.angle), e.y + sign * e.a * Math.sin(e.angle)],
+      move: (e, x, y) => ({
+        ...e,
+        a: Math.max(2, Math.hypot(x - e.x, y - e.y)),
+        angle: Math.atan2(sign * (y - e.y), sign * (x - e.x)),
+      }),
+    };
+  }
+
+  function secondAxis(sign) {
+    return {
+      at: (e) => [e.x - sign * e.b * Math.sin(e.angle), e.y + sign * e.b * Math.cos(e.angle)],
+      move: (e, x, y) => ({
+        ...e,
+        b: Math.max(2, Math.abs((y - e.y) * Math.cos(e.angle) - (x - e.x) * Math.sin(e.angle))),
+      }),
+    };
   }
 
   function start() {

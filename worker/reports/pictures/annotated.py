@@ -9,8 +9,8 @@ from typing import Protocol
 
 from hcmodel.annotation import Marks, Words, annotated
 from hcmodel.arrays import ColorImage, GreyImage
-from hcmodel.flags import Flag
-from hcmodel.geometry import Ellipse, Spacing
+from hcmodel.flags import meaning_of
+from hcmodel.geometry import Ellipse
 from worker.errors import HcBatchError, codes_of
 from worker.reports.record import NOTICE
 from worker.result import HeadEllipse, HeadSizes, PixelOrigin, Scale, Status
@@ -81,15 +81,12 @@ def marks_of(row: Drawable) -> Marks:
             found.semi_axis_b_px,
             found.angle_rad,
         )
-    spacing = None
-    if row.scale.row_mm is not None and row.scale.column_mm is not None:
-        spacing = Spacing(row.scale.row_mm, row.scale.column_mm)
     box = None
     if row.origin.region_box is not None:
         left, top, right, bottom = map(float, row.origin.region_box.split(","))
         if (left, top, right, bottom) != (0, 0, row.origin.columns, row.origin.rows):
             box = (left, top, right, bottom)
-    return Marks(ellipse, spacing, box)
+    return Marks(ellipse, row.scale.spacing, box)
 
 
 def _heading(row: Drawable) -> str:
@@ -115,8 +112,3 @@ def _lines(row: Drawable) -> tuple[tuple[str, str], ...]:
     for flag in row.ellipse.flags:
         lines.append(("warn", f"{flag}: {meaning_of(flag)}"))
     return tuple(lines)
-
-
-def meaning_of(flag: str) -> str:
-    """Return what a flag says; an older version's flag may have gone."""
-    return next((known.meaning for known in Flag if known == flag), "")

@@ -22,6 +22,7 @@ from worker.errors import (
     ScanRejected,
     codes_of,
 )
+from worker.private_folder import make_missing
 from worker.reading.sandbox.pool import ReaderPool
 from worker.reports.output_file import replacing_bytes
 from worker.reports.pictures.annotated import picture_of
@@ -113,8 +114,7 @@ def make_folder(folder: Path, apart_from: Sequence[Path] = ()) -> None:
         if inside.is_relative_to(images.absolute().resolve()):
             raise OutputUnwritable(f"{folder} lies in {images}: pictures would pass for images")
     try:
-        for missing in reversed([each for each in (folder, *folder.parents) if not each.exists()]):
-            missing.mkdir(mode=0o700, exist_ok=True)
+        make_missing(folder)
         if not folder.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, "it is no folder")
     except OSError as error:
