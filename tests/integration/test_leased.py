@@ -30,6 +30,7 @@ from worker.settings import Settings
 from worker.store.batches import BatchKind, NewScan, finish_intake, insert_scans, open_batch
 from worker.store.claims import Claim, claim, find_measured, give_back
 from worker.store.clock import now
+from worker.store.recovery import free_expired
 from worker.store.rows import Filter, select_rows
 from worker.store.session import Database, open_database
 from worker.store.tables import AttemptRow, ScanRow
@@ -256,6 +257,7 @@ def test_a_scan_that_is_anothers_meanwhile_does_not_count(
                 connection.execute(
                     update(ScanRow).where(ScanRow.id == ids[0]).values(lease_until=now(-1))
                 )
+            assert free_expired(database) == 1
             assert claim(database, ids[:1], "host:2:2:b", lease_s=60)
 
     with caplog.at_level(logging.WARNING):
@@ -271,6 +273,7 @@ def test_leases_are_renewed_while_work_moves(database: Database, settings: Setti
     def last(_: ScanRequest) -> None:
         until = time.monotonic() + 2.5
         while time.monotonic() < until:
+            assert free_expired(database) == 0
             assert claim(database, ids, "host:2:2:b", lease_s=60) == []
             time.sleep(0.1)
 
@@ -285,6 +288,7 @@ def test_leases_run_out_where_nothing_moves(database: Database, settings: Settin
     def wait(_: ScanRequest) -> None:
         until = time.monotonic() + 60
         while not taken and time.monotonic() < until:
+            free_expired(database)
             taken.extend(claim(database, ids, "host:2:2:b", lease_s=60))
             time.sleep(0.05)
 

@@ -131,7 +131,8 @@ def test_an_expired_lease_can_be_taken_and_the_first_owner_stores_nothing(
 ) -> None:
     (first,) = claim(database, submit(database, 1), "host:1:a", lease_s=LEASE_S)
     expire(database)
-    (second,) = claim(database, [first.scan_id], "host:2:b", lease_s=LEASE_S)
+    assert claim(database, [first.scan_id], "host:2:b", lease_s=LEASE_S) == []
+    (second,) = claim_next(database, first.batch_id, "host:2:b", lease_s=LEASE_S, limit=1)
     assert second.attempt == 2
     assert finish(database, first, measured("a", 1.0)) is None
     assert finish(database, second, measured("a", 2.0)) is Status.MEASURED

@@ -82,6 +82,7 @@ class Ledger(RuleBasedStateMachine):
     @rule(target=claims, claimed=claims, thief=OWNERS, status=ENDS)
     def finish_after_a_takeover(self, claimed: Claim, thief: str, status: Status) -> object:
         self.leases_run_out(claimed.owner)
+        self.free_expired()
         taken = claim(self.database, [claimed.scan_id], thief, lease_s=60, limit=1)
         before = self.read(claimed.scan_id)
         # Equal to the old one where its owner gave it back and took it again: then it is valid.

@@ -65,10 +65,7 @@ def measure_ids(
     """
     finished = 0
     with _hold(database, settings, time_limit=time_limit) as hold:
-        # A lease that has run out is the reconciler's to judge: after an outage its owner may live.
-        take = partial(
-            claim, database, scan_ids, hold.owner, lease_s=settings.lease_s, expired=False
-        )
+        take = partial(claim, database, scan_ids, hold.owner, lease_s=settings.lease_s)
         fresh = hold.patiently(partial(take, untried=True))
         failpoint.hit("after-claim")
 

@@ -66,13 +66,13 @@ def claim(
     lease_s: float,
     limit: int | None = None,
     untried: bool = False,
-    expired: bool = True,
 ) -> list[Claim]:
-    """Take those of the scans that are free; ``untried`` only those at their first attempt.
+    """Take those of the scans that are queued; ``untried`` only those at their first attempt.
 
-    ``expired``: also those whose lease has run out, which then counts as an attempt.
+    A lease that has run out is the reconciler's to judge: after an outage its owner may live.
     """
-    return _claim(database, owner, lease_s, [ScanRow.id.in_(scan_ids)], untried, limit, expired)
+    where = [ScanRow.id.in_(scan_ids), ScanRow.state == Status.QUEUED]
+    return _claim(database, owner, lease_s, where, untried, limit)
 
 
 def claim_next(
@@ -84,8 +84,10 @@ def claim_next(
     limit: int,
     untried: bool = False,
 ) -> list[Claim]:
-    """Take the next free scans of a batch."""
-    return _claim(database, owner, lease_s, [ScanRow.batch_id == batch_id], untried, limit)
+    """Take the next free scans of a batch: queued ones, and those whose lease has run out."""
+    expired = and_(ScanRow.state == Status.RUNNING, ScanRow.lease_until < now())
+    where = [ScanRow.batch_id == batch_id, or_(ScanRow.state == Status.QUEUED, expired)]
+    return _claim(database, owner, lease_s, where, untried, limit)
 
 
 def claim_waiting(database: Database, owner: str, *, lease_s: float, limit: int) -> list[Claim]:
@@ -102,13 +104,9 @@ def _claim(
     where: list[ColumnElement[bool]],
     untried: bool,
     limit: int | None,
-    expired: bool = True,
 ) -> list[Claim]:
-    free: ColumnElement[bool] = ScanRow.state == Status.QUEUED
-    if expired:
-        free = or_(free, and_(ScanRow.state == Status.RUNNING, ScanRow.lease_until < now()))
     tried = ScanRow.attempts == 0 if untried else ScanRow.attempts < MAX_ATTEMPTS
-    return _take(database, owner, lease_s, [*where, free, tried], [ScanRow.id], limit)
+    return _take(database, owner, lease_s, [*where, tried], [ScanRow.id], limit)
 
 
 def _take(
