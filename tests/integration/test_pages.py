@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from cli.serve import _login
 from hcmodel.geometry import Ellipse, Spacing
-from rig.pages import COMMAND, Pages, measured_phantoms, serving
+from rig.pages import COMMAND, Pages, own_copy, serving
 from worker.pages.opinions import ELLIPSE
 from worker.reading import read
 from worker.settings import Settings
@@ -31,9 +31,11 @@ TOKENS = {"ada": "a" * 24, "grace": "g" * 30}
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def measured(
+    phantoms_measured: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
     """The environment of a ledger that holds phantoms and refusals."""
-    return measured_phantoms(tmp_path_factory.mktemp("pages"))
+    return own_copy(phantoms_measured, tmp_path_factory.mktemp("pages"))
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -42,6 +43,12 @@ def measured_phantoms(folder: Path) -> dict[str, str]:
     words = ["run", str(images), "--pixel-sizes", str(images / PIXEL_SIZES)]
     subprocess.run([*COMMAND, *words], env=environment, capture_output=True, check=False)
     return environment
+
+
+def own_copy(environment: dict[str, str], folder: Path) -> dict[str, str]:
+    """Copy the ledger, so that one module's reviews are not another's; images are shared."""
+    shutil.copytree(environment["HC_DATA_DIR"], folder / "data")
+    return environment | {"HC_DATA_DIR": str(folder / "data")}
 
 
 @contextmanager
