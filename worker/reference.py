@@ -25,8 +25,6 @@ class AgeSource(StrEnum):
     EDD = "edd"
     LMP = "lmp"
     OVULATION = "ovulation"
-    STATED = "stated"
-    """A person's table says so."""
 
 
 @dataclass(frozen=True, slots=True)
