@@ -24,7 +24,8 @@ from worker.reports.record import NOTICE
 from worker.result import Status
 from worker.sample_files import PIXEL_SIZES, Sample, write_samples
 from worker.settings import Settings
-from worker.store.rows import Filter, ReportRow, select_rows
+from worker.store.filter import Filter
+from worker.store.rows import ReportRow, select_rows
 from worker.store.session import open_database
 
 TOLERANCE = 0.03

@@ -9,9 +9,14 @@ from typing import Any
 
 import click
 
+from cli.filter_words import SCAN_CODES, Millimetres, StudyUid, Text, Word, asked
+from cli.moment import Moment
+from hcmodel.flags import Flag
+from hcmodel.plane import Plane
 from hcmodel.spacing import Spacing
 from worker.reading import FramePolicy
 from worker.reading.sidecar import parse_pixel_size
+from worker.result import Status
 
 
 class GivenPath(click.Path):
@@ -55,6 +60,68 @@ overlays_option = click.option(
     metavar="DIR",
     help="Write a picture of each row into DIR: the image with what was found, PNG.",
 )
+scan_code = Word("CODE", SCAN_CODES, "one of docs/codes.md")
+_FILTER_OPTIONS = (
+    click.argument("batch", required=False),
+    click.option("--batch", "named", metavar="BATCH", help="The same as BATCH."),
+    click.option(
+        "--status",
+        "statuses",
+        multiple=True,
+        type=click.Choice([status.value for status in Status]),
+        help="Only this state. This and the next four may be given several times.",
+    ),
+    click.option("--code", "codes", multiple=True, type=scan_code, help="Only with this code."),
+    click.option(
+        "--flag",
+        "flags",
+        multiple=True,
+        type=Word("FLAG", tuple(Flag), "one of docs/codes.md"),
+        help="Only with this flag.",
+    ),
+    click.option(
+        "--plane",
+        "planes",
+        multiple=True,
+        type=click.Choice([plane.value for plane in Plane]),
+        help="Only with this body part or plane.",
+    ),
+    click.option(
+        "--model",
+        "models",
+        multiple=True,
+        type=Text(),
+        metavar="MODEL",
+        help="Only by this model: its name, a part of it, or a pattern.",
+    ),
+    click.option(
+        "--since",
+        type=Moment(),
+        help="Only rows from this time on: 2026-01-31 08:15 (UTC, or with a zone), today, 90m, 2d.",
+    ),
+    click.option("--until", type=Moment(), help="Only rows before this time."),
+    click.option(
+        "--path",
+        "--source",
+        "source",
+        type=Text(),
+        metavar="PATH",
+        help="Only paths with this in them; * and ? are wildcards.",
+    ),
+    click.option("--study", type=StudyUid(), help="Only this study: its StudyInstanceUID."),
+    click.option("--hc-from", "hc_from_mm", type=Millimetres(), help="Only HC from this on."),
+    click.option("--hc-to", "hc_to_mm", type=Millimetres(), help="Only HC up to this."),
+    click.option(
+        "--latest",
+        is_flag=True,
+        help="Of each file and frame only its newest row, of all batches.",
+    ),
+)
+_FILTERS = (
+    *("statuses", "codes", "flags", "planes", "models", "since", "until", "source", "study"),
+    *("hc_from_mm", "hc_to_mm", "latest"),
+)
+"""Fields of ``Filter`` that options tell."""
 _METRICS_OPTIONS = (
     click.option(
         "--metrics-port",
@@ -126,6 +193,20 @@ def input_options(command: Callable[..., None]) -> Callable[..., None]:
         command(options=Options(pixel_size, pixel_sizes, policy, recursive, any_plane), **others)
 
     for option in reversed(_INPUT_OPTIONS):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+def filter_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Hand the filters of rows, and BATCH, to the command as one ``which``: see ``Asked``."""
+
+    @functools.wraps(command)
+    def wrapped(**given: Any) -> None:
+        batch, named = given.pop("batch"), given.pop("named")
+        words = {name: given.pop(name) for name in _FILTERS}
+        command(which=asked(batch=batch, named=named, words=words), **given)
+
+    for option in reversed(_FILTER_OPTIONS):
         wrapped = option(wrapped)
     return wrapped
 

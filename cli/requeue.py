@@ -2,36 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
-
 import click
 
 from cli.console import stderr
-from worker.errors import HcBatchError, ScanFailed, ScanRejected, codes_of
+from cli.options import scan_code
 from worker.result import Status
 from worker.settings import Settings
 from worker.store.batches import find_batch
 from worker.store.recovery import REQUEUEABLE, requeue
 from worker.store.session import open_database
-
-# What scans may end with: HcBatchError's own code stands for what nobody expected.
-_CODES = (HcBatchError.code, *codes_of(ScanRejected), *codes_of(ScanFailed))
-
-
-class ScanCode(click.ParamType[str]):
-    """A code with which scans end."""
-
-    name = "CODE"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> str:
-        """Return the code. Raises ``BadParameter`` where there is none of this name."""
-        code = str(value)
-        if code not in _CODES:
-            near = " or ".join(difflib.get_close_matches(code, _CODES)) or "one of docs/codes.md"
-            self.fail(f"there is no code {code!r}: {near}?", param, ctx)
-        return code
 
 
 @click.command()
@@ -43,7 +22,7 @@ class ScanCode(click.ParamType[str]):
     type=click.Choice([status.value for status in REQUEUEABLE]),
     help="Only these; both without it.",
 )
-@click.option("--code", type=ScanCode(), help="Only scans that ended with this code.")
+@click.option("--code", type=scan_code, help="Only scans that ended with this code.")
 @click.option(
     "--older-than",
     "older_than_s",

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
 import click
 
 from cli.console import FILE_WIDTH, TextConsole, stderr, stdout
-from cli.moment import Moment
-from cli.options import overlays_option
+from cli.filter_words import Asked
+from cli.options import filter_options, overlays_option
 from cli.overlays import write_overlays
 from cli.table import rows_table
 from worker.reports.forms import FORMS, write_rows
 from worker.reports.output_file import replacing
 from worker.reports.record import NOTICE
-from worker.result import Status
 from worker.settings import Settings
-from worker.store.batches import find_batch
-from worker.store.rows import Filter, ReportRow, select_rows
+from worker.store.rows import ReportRow, select_rows
 from worker.store.session import open_database
 
 NEWEST = 50
@@ -29,22 +26,7 @@ TABLE = "table"
 
 
 @click.command()
-@click.argument("batch", required=False)
-@click.option("--batch", "named", metavar="BATCH", help="The same as BATCH.")
-@click.option(
-    "--status",
-    "statuses",
-    multiple=True,
-    type=click.Choice([status.value for status in Status]),
-    help="Only this state; may be given several times.",
-)
-@click.option(
-    "--since",
-    type=Moment(),
-    help="Only rows from this time on: 2026-01-31 08:15 (UTC, or with a zone), today, 90m, 2d.",
-)
-@click.option("--until", type=Moment(), help="Only rows before this time.")
-@click.option("--source", help="Only paths with this in them; * and ? are wildcards.")
+@filter_options
 @click.option("--limit", type=click.IntRange(min=1), help="The newest N rows.")
 @click.option(
     "--format",
@@ -60,12 +42,7 @@ TABLE = "table"
 )
 @overlays_option
 def command(
-    batch: str | None,
-    named: str | None,
-    statuses: tuple[str, ...],
-    since: datetime | None,
-    until: datetime | None,
-    source: str | None,
+    which: Asked,
     limit: int | None,
     form: str | None,
     target: Path | None,
@@ -78,23 +55,14 @@ def command(
 
     Example: hc-batch results last --status measured --out hc.csv
     """
-    if batch is not None and named is not None:
-        raise click.UsageError("give BATCH once, with --batch or without")
     target = None if target == Path("-") else target
     form = form or _form_of(target)
     if limit is None and form == TABLE and target is None and sys.stdout.isatty():
         limit = NEWEST
     settings = Settings.from_environment()
     with open_database(settings) as database:
-        wanted = batch if named is None else named
-        which = Filter(
-            batch=None if wanted is None else find_batch(database, wanted),
-            statuses=[Status(status) for status in statuses] or None,
-            since=since,
-            until=until,
-            source=source,
-        )
-        rows = select_rows(database, which, limit=limit, newest_first=limit is not None)
+        wanted = which.filter(database)
+        rows = select_rows(database, wanted, limit=limit, newest_first=limit is not None)
         if target is not None:
             with replacing(target) as file:
                 count = _write(rows, form, file)
@@ -106,7 +74,7 @@ def command(
             stdout.print(table)
             stderr.print(f"{table.row_count} rows; {NOTICE}")
         if overlays is not None:
-            again = select_rows(database, which, limit=limit, newest_first=limit is not None)
+            again = select_rows(database, wanted, limit=limit, newest_first=limit is not None)
             write_overlays(again, overlays, settings.data_roots)
 
 

@@ -20,8 +20,9 @@ from worker.intake.discover import Options
 from worker.reports.record import NOTICE
 from worker.run import measure_run, prepare_run
 from worker.settings import Settings
+from worker.store.filter import Filter
 from worker.store.progress import counts, progress
-from worker.store.rows import Filter, select_rows
+from worker.store.rows import select_rows
 from worker.store.session import Database, open_database
 
 NEWEST = 50

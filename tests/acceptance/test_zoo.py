@@ -26,8 +26,9 @@ from rig.zoo import SECRET, Fate, Zoo, beside, draw, tree
 from worker.intake.discover import MAX_SOURCE_BYTES
 from worker.result import Status
 from worker.settings import Settings
+from worker.store.filter import Filter
 from worker.store.progress import latest_batches, progress, skipped_files
-from worker.store.rows import Filter, ReportRow, select_rows
+from worker.store.rows import ReportRow, select_rows
 from worker.store.session import Database, open_database
 
 HC_BATCH = Path(sys.executable).with_name("hc-batch")

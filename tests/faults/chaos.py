@@ -22,9 +22,10 @@ from rig.plant import Plant, WorkerProcess, plant_on
 from worker.intake.submit import submit
 from worker.queue.publisher import Publisher
 from worker.result import Status
+from worker.store.filter import Filter
 from worker.store.progress import counts, progress, wait
 from worker.store.recovery import requeue
-from worker.store.rows import Filter, select_rows
+from worker.store.rows import select_rows
 
 BATCH = 50
 MOST_PENDING = 4 * BATCH

@@ -20,8 +20,9 @@ from rig.plant import Plant, StartWorker
 from worker.intake.submit import submit
 from worker.result import Status
 from worker.settings import Settings
+from worker.store.filter import Filter
 from worker.store.progress import counts, latest_batches
-from worker.store.rows import Filter, select_rows
+from worker.store.rows import select_rows
 
 MANY = 48
 GROWN_BYTES = 4 << 30

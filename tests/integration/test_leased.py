@@ -30,8 +30,9 @@ from worker.settings import Settings
 from worker.store.batches import BatchKind, NewScan, finish_intake, insert_scans, open_batch
 from worker.store.claims import Claim, claim, find_measured, give_back
 from worker.store.clock import now
+from worker.store.filter import Filter
 from worker.store.recovery import free_expired
-from worker.store.rows import Filter, select_rows
+from worker.store.rows import select_rows
 from worker.store.session import Database, open_database
 from worker.store.tables import AttemptRow, ScanRow
 

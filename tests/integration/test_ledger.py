@@ -40,6 +40,7 @@ from worker.store.claims import (
     renew,
 )
 from worker.store.clock import now
+from worker.store.filter import Filter
 from worker.store.progress import (
     counts,
     latest_batches,
@@ -58,7 +59,7 @@ from worker.store.recovery import (
     requeue,
     take_unpublished,
 )
-from worker.store.rows import COLUMNS, Filter, select_rows
+from worker.store.rows import COLUMNS, select_rows
 from worker.store.session import Database, open_database
 from worker.store.tables import RESULT_COLUMNS, AttemptRow, BatchRow, ResultRow, ScanRow
 

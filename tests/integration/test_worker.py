@@ -24,8 +24,9 @@ from worker.queue.publisher import workers_listening
 from worker.result import Status
 from worker.sample_files import PIXEL_SIZES, write_samples
 from worker.settings import Settings
+from worker.store.filter import Filter
 from worker.store.progress import Progress, counts, latest_batches, progress, wait
-from worker.store.rows import Filter, select_rows
+from worker.store.rows import select_rows
 from worker.store.session import Database
 from worker.watching.watch import WatchOptions, watch
 

@@ -13,8 +13,8 @@ from starlette.datastructures import QueryParams
 from worker.errors import FilterInvalid
 from worker.result import Status
 from worker.store.batches import find_batch
+from worker.store.filter import Filter
 from worker.store.listing import Place
-from worker.store.rows import Filter
 from worker.store.session import Database
 
 Value = TypeVar("Value")

@@ -9,9 +9,10 @@ from sqlalchemy import Select, exists, select
 
 from worker.columns import assembled
 from worker.result import Status
-from worker.store.rows import Filter, ReportRow, rows_statement
+from worker.store.filter import Filter
+from worker.store.rows import ReportRow, rows_statement
 from worker.store.session import Database
-from worker.store.tables import RESULT_COLUMNS, AttemptRow, ResultRow, ReviewRow, ScanRow
+from worker.store.tables import AttemptRow, ReviewRow, ScanRow
 
 ORDER = (
     Status.FLAGGED,
@@ -90,11 +91,7 @@ def row_of(database: Database, scan_id: int) -> ReportRow | None:
 
 def rows_of_study(database: Database, study_instance_uid: str, limit: int) -> list[ReportRow]:
     """Return the rows of one study, the first ``limit`` of them."""
-    # The ids first, by their index: through the rows' outer join it would be every scan.
-    of_study = select(ResultRow.scan_id).where(
-        RESULT_COLUMNS["study_instance_uid"] == study_instance_uid
-    )
-    statement = rows_statement(Filter()).where(ScanRow.id.in_(of_study))
+    statement = rows_statement(Filter(study=study_instance_uid))
     return _rows(database, statement.order_by(ScanRow.id).limit(limit))
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import PurePath
 from typing import Annotated, Any
 
-from sqlalchemy import ColumnElement, Select, SQLColumnExpression, and_, func, select
+from sqlalchemy import ColumnElement, Select, SQLColumnExpression, func, select
 
 from worker.columns import assembled, columns_of
 from worker.result import (
@@ -21,10 +20,10 @@ from worker.result import (
     Model,
     PixelOrigin,
     Scale,
-    Status,
 )
+from worker.store.filter import Filter, conditions, scans_with_results
 from worker.store.session import Database
-from worker.store.tables import RESULT_COLUMNS, ResultRow, ScanRow
+from worker.store.tables import RESULT_COLUMNS, ScanRow
 
 _FETCH = 500  # rows in memory at once
 
@@ -72,24 +71,9 @@ _OF_SCAN: dict[str, SQLColumnExpression[Any]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Which rows; what is None does not restrict.
-
-    ``since`` (inclusive) and ``until`` (exclusive) are about when a scan reached its present
-    state; ``source`` is a part of the path, or a pattern with ``*`` and ``?``.
-    """
-
-    batch: str | None = None
-    statuses: Collection[Status] | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    source: str | None = None
-
-
 def select_rows(
     database: Database,
-    which: Filter = Filter(),
+    which: Filter = Filter(),  # noqa: B008 - frozen
     *,
     limit: int | None = None,
     newest_first: bool = False,
@@ -109,27 +93,12 @@ def rows_statement(which: Filter) -> Select[Any]:
         (_OF_SCAN[name] if name in _OF_SCAN else RESULT_COLUMNS[name]).label(name)
         for name in COLUMNS
     ]
-    measured_as = and_(
-        ResultRow.scan_id == func.coalesce(ScanRow.duplicate_of, ScanRow.id),
-        RESULT_COLUMNS["model"] == ScanRow.model,
-    )
-    statement = select(*columns).select_from(ScanRow).outerjoin(ResultRow, measured_as)
-    if which.batch is not None:
-        statement = statement.where(ScanRow.batch_id == which.batch)
-    if which.statuses is not None:
-        statement = statement.where(ScanRow.state.in_(which.statuses))
-    if which.since is not None:
-        statement = statement.where(ScanRow.changed_at >= which.since)
-    if which.until is not None:
-        statement = statement.where(ScanRow.changed_at < which.until)
-    if which.source is not None:
-        statement = statement.where(ScanRow.source.like(_like(which.source), escape="\\"))
-    return statement
+    return select(*columns).select_from(scans_with_results()).where(*conditions(which))
 
 
-def _like(source: str) -> str:
-    literal = source.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    if "*" not in source and "?" not in source:
-        return f"%{literal}%"
-    pattern = literal.replace("*", "%").replace("?", "_")
-    return pattern if PurePath(source).is_absolute() else f"%{pattern}"
+def count_rows(database: Database, which: Filter) -> int:
+    """Return how many rows there are; quick where the filter is about scans alone."""
+    tables = scans_with_results() if which.asks_results else ScanRow.__table__
+    statement = select(func.count()).select_from(tables).where(*conditions(which))
+    with database.reading() as connection:
+        return connection.scalar(statement) or 0

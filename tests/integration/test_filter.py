@@ -1,0 +1,116 @@
+"""Which rows a filter names, on both databases, and what is said of one that cannot be read."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from cli.commands import cli
+from rig.stored_rows import put_batch, put_row
+from worker.store.filter import Filter
+from worker.store.rows import count_rows, select_rows
+from worker.store.session import Database
+
+MONDAY, TUESDAY = datetime(2026, 1, 5, 12, tzinfo=UTC), datetime(2026, 1, 6, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def ledger(database: Database) -> Database:
+    """Two batches; ``a.dcm`` twice, the second time as a duplicate of another path's content."""
+    put_batch(database, "one")
+    put_batch(database, "two")
+    put_row(database, "one", "/scans/a.dcm", "rejected", code="no-head", changed_at=MONDAY)
+    flagged = put_row(
+        *(database, "one", "/scans/b.dcm", "flagged"),
+        changed_at=MONDAY,
+        hc_mm=175.0,
+        flags=("cut-by-border", "weak-fit"),
+        plane="other-head",
+        study_instance_uid="1.2.3",
+    )
+    put_row(
+        *(database, "one", "/scans/c_1.dcm"),
+        changed_at=TUESDAY,
+        hc_mm=200.0,
+        plane="trans-thalamic",
+        study_instance_uid="1.2.30",
+        model="hc18-small 2",
+    )
+    put_row(database, "two", "/scans/a.dcm", "duplicate", duplicate_of=flagged, changed_at=TUESDAY)
+    put_row(database, "two", "/scans/a.dcm", "queued", frame=1, changed_at=TUESDAY)
+    return database
+
+
+# What is asked, and the first letters of the paths of the rows in order.
+CASES: list[tuple[dict[str, Any], str]] = [
+    ({}, "abcaa"),
+    ({"batch": "two"}, "aa"),
+    ({"statuses": ["flagged", "rejected"]}, "ab"),
+    ({"since": TUESDAY}, "caa"),
+    ({"until": TUESDAY}, "ab"),
+    ({"since": MONDAY, "until": MONDAY}, ""),
+    ({"source": "c_1"}, "c"),
+    ({"source": "c%1"}, ""),
+    ({"source": "/scans/?.dcm"}, "abaa"),
+    ({"codes": ["no-head", "cancelled"]}, "a"),
+    ({"flags": ["weak-fit"]}, "ba"),
+    ({"flags": ["cut-by-border"]}, "ba"),
+    ({"flags": ["fit"]}, ""),
+    ({"flags": ["weak_fit"]}, ""),
+    ({"planes": ["other-head", "trans-thalamic"]}, "bca"),
+    ({"study": "1.2.3"}, "ba"),
+    ({"study": "1.2"}, ""),
+    ({"models": ["hc18 1"]}, "aba"),
+    ({"models": ["small", "nothing"]}, "c"),
+    ({"hc_from_mm": 175.0}, "bca"),
+    ({"hc_from_mm": 175.01}, "c"),
+    ({"hc_to_mm": 199.9}, "ba"),
+    ({"hc_from_mm": 180.0, "hc_to_mm": 200.0}, "c"),
+    ({"latest": True}, "bcaa"),
+    ({"latest": True, "batch": "one"}, "bc"),
+    ({"latest": True, "statuses": ["rejected"]}, ""),
+    ({"study": "1.2.3", "statuses": ["duplicate"]}, "a"),
+]
+
+
+def test_each_filter_names_its_rows(ledger: Database) -> None:
+    """One ledger for all, as making its tables takes longer than asking."""
+    for asked, found in CASES:
+        which = Filter(**asked)
+        rows = list(select_rows(ledger, which))
+        sources = "".join(row.source.removeprefix("/scans/")[0] for row in rows)
+        assert (asked, sources) == (asked, found)
+        assert (asked, count_rows(ledger, which)) == (asked, len(found))
+
+
+def test_a_duplicate_has_the_flags_of_what_it_repeats(ledger: Database) -> None:
+    (row,) = select_rows(ledger, Filter(statuses=["duplicate"]))  # type: ignore[list-item]
+    assert row.ellipse.flags == ("cut-by-border", "weak-fit")
+    assert (row.sizes.hc_mm, row.head_plane.plane, row.duplicate_of) == (175.0, "other-head", 2)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--code", "no-hed"], "there is no code 'no-hed': no-head?"),
+        (["--flag", "border"], "there is no flag 'border': cut-by-border?"),
+        (["--flag", "x"], "there is no flag 'x': one of docs/codes.md?"),
+        (["--study", "CT of Monday"], "is no UID: numbers with dots between"),
+        (["--study", "1." * 33], "is no UID"),
+        (["--hc-from", "big"], "'big' is no length: a number of mm, such as 175.5"),
+        (["--hc-from", "-1"], "'-1' is no length"),
+        (["--hc-from", "200 mm", "--hc-to", "100"], "nothing can lie from --hc-from 200.0"),
+        (["--since", "2026-01-02", "--until", "2026-01-02"], "swap them?"),
+        (["--since", "noon"], "'noon' is no time: 2026-01-31"),
+        (["--path", " "], "it is empty; has a variable no value?"),
+        (["--path", "a\udcff"], "no UTF-8; put * in their place"),
+        (["one", "--batch", "two"], "give BATCH once"),
+    ],
+)
+def test_a_filter_that_cannot_be_read_says_what_to_do(words: list[str], said: str) -> None:
+    done = CliRunner().invoke(cli, ["results", *words])
+    assert done.exit_code == 2
+    assert said in " ".join(done.output.split())

@@ -1,0 +1,135 @@
+"""Which rows: what a person asks for, as conditions on the ledger's tables."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import PurePath
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    String,
+    and_,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    union,
+)
+from sqlalchemy.orm import aliased
+from sqlalchemy.sql.expression import FromClause, type_coerce
+
+from worker.result import Status
+from worker.store.tables import RESULT_COLUMNS, ResultRow, ScanRow
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which rows; what is None does not restrict, and of several words of one kind any will do.
+
+    ``since`` (inclusive) and ``until`` (exclusive) are about when a scan reached its present
+    state; ``source`` is a part of the path, or a pattern with ``*`` and ``?``, and so is a model.
+    ``study`` is a StudyInstanceUID. ``hc_from_mm`` and ``hc_to_mm`` are inclusive; rows without an
+    HC lie in no range. ``latest``: of each file and frame its newest row in the whole ledger.
+    """
+
+    batch: str | None = None
+    statuses: Collection[Status] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    source: str | None = None
+    codes: Collection[str] | None = None
+    flags: Collection[str] | None = None
+    planes: Collection[str] | None = None
+    study: str | None = None
+    models: Collection[str] | None = None
+    hc_from_mm: float | None = None
+    hc_to_mm: float | None = None
+    latest: bool = False
+
+    @property
+    def asks_results(self) -> bool:
+        """Whether it is about what was measured, not only about where scans stand."""
+        measured = (self.flags, self.planes, self.hc_from_mm, self.hc_to_mm)
+        return any(each is not None for each in measured)
+
+
+def scans_with_results() -> FromClause:
+    """Return each scan with its reported result, a duplicate with that of what it repeats."""
+    return ScanRow.__table__.outerjoin(
+        ResultRow.__table__,
+        and_(
+            ResultRow.scan_id == func.coalesce(ScanRow.duplicate_of, ScanRow.id),
+            RESULT_COLUMNS["model"] == ScanRow.model,
+        ),
+    )
+
+
+def conditions(which: Filter) -> list[ColumnElement[bool]]:
+    """Return what must hold of ``scans_with_results``; of scans alone unless ``asks_results``."""
+    return [*_of_scan(which), *_of_result(which)]
+
+
+def is_latest() -> ColumnElement[bool]:
+    """Return whether no newer row is there of the same frame of the same path."""
+    newer = aliased(ScanRow)
+    return ~exists().where(
+        newer.source == ScanRow.source, newer.frame == ScanRow.frame, newer.id > ScanRow.id
+    )
+
+
+def _of_scan(which: Filter) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if which.batch is not None:
+        found.append(ScanRow.batch_id == which.batch)
+    if which.statuses is not None:
+        found.append(ScanRow.state.in_(which.statuses))
+    if which.since is not None:
+        found.append(ScanRow.changed_at >= which.since)
+    if which.until is not None:
+        found.append(ScanRow.changed_at < which.until)
+    if which.source is not None:
+        found.append(ScanRow.source.like(_like(which.source), escape="\\"))
+    if which.codes is not None:
+        found.append(ScanRow.code.in_(which.codes))
+    if which.models is not None:
+        found.append(or_(*(ScanRow.model.like(_like(each), escape="\\") for each in which.models)))
+    if which.study is not None:
+        found.append(ScanRow.id.in_(_scans_of_study(which.study)))
+    if which.latest:
+        found.append(is_latest())
+    return found
+
+
+def _of_result(which: Filter) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if which.flags is not None:
+        flags = literal(" ") + type_coerce(RESULT_COLUMNS["flags"], String) + " "
+        found.append(or_(*(flags.contains(f" {each} ", autoescape=True) for each in which.flags)))
+    if which.planes is not None:
+        found.append(RESULT_COLUMNS["plane"].in_(which.planes))
+    if which.hc_from_mm is not None:
+        found.append(RESULT_COLUMNS["hc_mm"] >= which.hc_from_mm)
+    if which.hc_to_mm is not None:
+        found.append(RESULT_COLUMNS["hc_mm"] <= which.hc_to_mm)
+    return found
+
+
+def _scans_of_study(study: str) -> Select[Any]:
+    # The ids first, by their indexes: through the rows' outer join it would be every scan.
+    of_study = RESULT_COLUMNS["study_instance_uid"] == study
+    measured = select(ResultRow.scan_id).where(of_study)
+    again = select(ScanRow.id).where(ScanRow.duplicate_of.in_(measured))
+    return select(union(measured, again).subquery("of_study").c.scan_id)
+
+
+def _like(text: str) -> str:
+    literally = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    if "*" not in text and "?" not in text:
+        return f"%{literally}%"
+    pattern = literally.replace("*", "%").replace("?", "_")
+    return pattern if PurePath(text).is_absolute() else f"%{pattern}"
