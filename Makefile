@@ -2,7 +2,7 @@
 PYTHON ?= python3
 STAMP := .venv/.installed
 
-.PHONY: venv demo test mutants fuzz zoo chaos recovery lint bench picture clean
+.PHONY: venv demo test mutants fuzz zoo chaos recovery engines lint bench picture clean
 
 venv: $(STAMP)
 
@@ -45,6 +45,10 @@ lint: venv
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+
+# HC of all of HC18's images in ONNX Runtime and in TensorFlow; HC18_DIR names them.
+engines: venv
+	HC_EVERY_IMAGE=1 .venv/bin/python -m pytest -q tests/unit/test_engine.py
 
 bench: venv
 	.venv/bin/hc-batch bench

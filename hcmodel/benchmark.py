@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hcmodel.engine import Engine, frozen
+from hcmodel.backends.tensorflow_backend import frozen, tf
+from hcmodel.engine import Engine
 from hcmodel.geometry import Ellipse
 from hcmodel.preprocess import Prepared
 from hcmodel.training.recipes import NOTEBOOK
@@ -49,9 +50,6 @@ def notebook_network_images_per_s(batch_size: int, images: int = 32) -> float:
     """Return images per second of the notebook's network, run as the shipped one is."""
     shape = (batch_size, 256, 256, 1)
     predict = frozen(get_unet(NOTEBOOK.network), shape)
-    # Loaded by then, in silence, by the engine: at the top it would greet the terminal.
-    import tensorflow as tf
-
     batch = tf.constant(np.random.default_rng(1).random(shape, np.float32))
     predict(batch)
     return _rate(lambda: predict(batch), images // batch_size, batch_size)

@@ -29,7 +29,7 @@ class Card:
     are multiplied by where the network has that stage; HC has no bias with them. ``doubt`` is the
     error model, which tells how far HC may be off. These come with calibration, and have the names
     of their keys in the file. ``gate``: what decides about the plane, where the file holds that
-    network.
+    network. ``onnx``: SHA-256 of the same networks as ONNX files, by what they answer.
 
     Raises ``ValueError`` for values that would fail in use.
     """
@@ -44,12 +44,15 @@ class Card:
     outline_scale: float = 1.0
     doubt: ErrorModel | None = None
     gate: Gate | None = None
+    onnx: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not (isinstance(self.name, str) and isinstance(self.sha256, str)):
             raise ValueError("name and sha256 must be text")
         if not (isinstance(self.training, Mapping) and isinstance(self.figures, Mapping)):
             raise ValueError("training and figures must be objects")
+        if not (isinstance(self.onnx, Mapping) and all(map(_is_text, self.onnx.values()))):
+            raise ValueError("onnx must be an object of hashes")
         if not (_is_between(self.level, 0, 1) and _is_between(self.outline_scale, 0, 10)):
             raise ValueError("level must lie between 0 and 1, outline_scale between 0 and 10")
 
@@ -106,6 +109,10 @@ def _gate(stored: Any) -> Gate | None:
 
 def _first_features(count: int) -> tuple[str, ...]:
     return tuple(Feature)[:count]
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
 def _is_between(value: object, low: float, high: float) -> bool:

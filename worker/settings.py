@@ -13,6 +13,7 @@ from typing import Any
 
 from platformdirs import user_data_dir
 
+from hcmodel.backends.choice import AUTO, BACKENDS
 from hcmodel.gestational_age import FORMULAS, HADLOCK_1984
 from hcmodel.model_card import SHIPPED
 from worker import addresses, log
@@ -202,6 +203,15 @@ class Settings:
             "1 as `--thorough` of `run` and `worker`: the network also sees the mirror image, "
             "for twice its time and slightly smaller errors",
             shown="0",
+        ),
+    )
+    engine: str = field(
+        default=AUTO,
+        metadata=_read_from(
+            "HC_ENGINE",
+            _one_of(*BACKENDS),
+            "what runs the networks: `onnx`, `tensorflow`, or `auto`, which is TensorFlow where it "
+            "sees a GPU or the weights have no ONNX files, else ONNX Runtime",
         ),
     )
     ga_formula: str = field(

@@ -10,7 +10,8 @@ from rich.table import Table
 
 from cli.console import stdout
 from cli.model import calibrate, evaluate, explore, train
-from hcmodel.model_card import Card
+from hcmodel.model_card import Card, WeightsError
+from worker.errors import ModelMismatch
 from worker.measuring.instrument import verify_weights
 from worker.settings import Settings
 
@@ -59,6 +60,25 @@ def verify(weights: Path | None) -> None:
     Example: hc-batch model verify
     """
     stdout.print(f"ok: {_verified(weights).model}")
+
+
+@command.command()
+@click.argument("weights", type=click.Path(path_type=Path, dir_okay=False))
+def export(weights: Path) -> None:
+    """Write the networks of WEIGHTS as ONNX files beside them, and their hashes into the card.
+
+    A worker on a CPU runs those, faster and without TensorFlow. `model train` does it as well.
+
+    Example: hc-batch model export runs/hc18-fold0/hc18.keras
+    """
+    # TensorFlow takes seconds to import: only who exports pays for it.
+    from hcmodel.backends.export import export as export_networks
+
+    try:
+        for path in export_networks(weights):
+            stdout.print(path.name)
+    except WeightsError as error:
+        raise ModelMismatch(str(error)) from error
 
 
 def _verified(weights: Path | None) -> Card:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import keras
 
+from hcmodel.backends.export import export
 from hcmodel.dataset.hc18 import LabelledImage
 from hcmodel.dataset.planes import PlaneImage
 from hcmodel.engine import Engine
@@ -57,7 +58,8 @@ def add_gate(
         exams=tuple(sorted({image.exam for image in heads})),
         patients=tuple(sorted({image.patient for image in planes})),
     )
-    replace(engine.card, sha256=file_sha256(target), gate=decides).write(target)
+    replace(engine.card, sha256=file_sha256(target), gate=decides, onnx={}).write(target)
+    export(target)
     return target
 
 

@@ -16,6 +16,7 @@ import keras
 import numpy as np
 
 from hcmodel.arrays import Tensor, shape_of
+from hcmodel.backends.export import export
 from hcmodel.dataset.hc18 import (
     LabelledImage,
     TrainingDataError,
@@ -124,6 +125,7 @@ def train(
     weights = folder / f"{recipe.name}.keras"
     shipped.save(weights)
     _card(weights, training, recipe).write(weights)
+    export(weights)
     return weights
 
 

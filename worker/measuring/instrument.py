@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Self
 
 import cv2
 
+from hcmodel.cascade import find_heads
+from hcmodel.engine import Engine, OutOfMemory
 from hcmodel.geometry import Spacing
 from hcmodel.measurement import Measurement, measure_head
 from hcmodel.model_card import Card, WeightsError, verify
@@ -30,7 +32,6 @@ from worker.roots import Roots
 from worker.scan import Region, Scan
 
 if TYPE_CHECKING:
-    from hcmodel.engine import Engine
     from hcmodel.preprocess import Prepared
     from worker.settings import Settings
 
@@ -200,9 +201,6 @@ class Instrument:
 
     def _find(self, batch: Sequence[tuple[_Pending, _View]], size: int) -> None:
         """Find and judge the heads of a batch of at most ``size`` views."""
-        from hcmodel.cascade import find_heads
-        from hcmodel.engine import OutOfMemory
-
         try:
             with _FIND.time():
                 heads = find_heads([view.prepared for _, view in batch], self._engine)
@@ -290,11 +288,10 @@ def open_instrument(settings: Settings) -> Instrument:
     # PostgreSQL over TLS would end the process (tensorflow issue 93969).
     import psycopg  # noqa: F401
 
-    # Keras takes 4 to 5 s to import: only those who measure pay for it.
-    from hcmodel.engine import Engine
-
     try:
-        engine = Engine(settings.weights, thorough=settings.thorough)
+        engine = Engine(
+            settings.weights, thorough=settings.thorough, backend=settings.engine
+        )
     except WeightsError as error:
         raise ModelMismatch(str(error)) from error
     roots = settings.data_roots
