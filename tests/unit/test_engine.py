@@ -101,7 +101,8 @@ def test_half_a_batch_gives_the_same_maps(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize("thorough", [False, True])
 def test_backends_agree(thorough: bool) -> None:
     ours, reference = (
-        Engine(SHIPPED, batch_size=2, thorough=thorough, backend=name) for name in (ONNX, TENSORFLOW)
+        Engine(SHIPPED, batch_size=2, thorough=thorough, backend=name)
+        for name in (ONNX, TENSORFLOW)
     )
     seen = [engine.predict(images(engine)) for engine in (ours, reference)]
     np.testing.assert_allclose(seen[0], seen[1], atol=2e-5)

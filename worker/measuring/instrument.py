@@ -289,9 +289,7 @@ def open_instrument(settings: Settings) -> Instrument:
     import psycopg  # noqa: F401
 
     try:
-        engine = Engine(
-            settings.weights, thorough=settings.thorough, backend=settings.engine
-        )
+        engine = Engine(settings.weights, thorough=settings.thorough, backend=settings.engine)
     except WeightsError as error:
         raise ModelMismatch(str(error)) from error
     roots = settings.data_roots
