@@ -53,7 +53,7 @@ class TensorFlowBackend:
 
 
 def networks_of(weights: Path, card: Card) -> dict[Stage, keras.Model]:
-    """Return the networks of a ``.keras`` file; raises ``WeightsError`` where they are not there."""
+    """Return the networks of a ``.keras`` file; raises ``WeightsError`` where it lacks them."""
     try:
         loaded = keras.saving.load_model(weights, compile=False)
     except (ValueError, OSError) as error:
