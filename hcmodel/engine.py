@@ -92,7 +92,7 @@ class Engine:
         maps = self._answers(Stage.MAPS, images)
         if self._thorough:
             mirrored = self._answers(Stage.MAPS, np.ascontiguousarray(images[:, :, ::-1]))
-            maps = (maps + mirrored[:, :, ::-1]) / 2
+            maps = (maps + mirrored[:, :, ::-1]) / np.float32(2)
         return maps[..., 0]
 
     def correct(self, batch: Sequence[tuple[Prepared, Ellipse]]) -> list[Contour | None]:

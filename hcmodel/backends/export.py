@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-# First: it silences TensorFlow's greeting.
-from hcmodel.backends.tensorflow_backend import keras, networks_of, tf  # isort: split
-
 import onnx
 import tf2onnx
 
 from hcmodel.backends.onnx_backend import onnx_file
 from hcmodel.backends.stage import Stage
+from hcmodel.backends.tensorflow_backend import keras, networks_of, tf
 from hcmodel.model_card import file_sha256, verify
 
 OPSET = 18
@@ -37,6 +35,7 @@ def _converted(network: keras.Model) -> onnx.ModelProto:
     """Return the network for any number of inputs at once."""
     signature = [tf.TensorSpec(network.input.shape, tf.float32, name="images")]
     answered = tf.function(lambda images: network(images, training=False), signature)
+    model: onnx.ModelProto
     model, _ = tf2onnx.convert.from_function(answered, signature, opset=OPSET)
     for value in (*model.graph.input, *model.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "images"

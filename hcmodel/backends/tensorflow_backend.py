@@ -25,6 +25,9 @@ with stderr_silenced():
 
     ON_GPU = bool(tf.config.list_physical_devices("GPU"))
 
+__all__ = ["ON_GPU", "TensorFlowBackend", "frozen", "keras", "networks_of", "tf"]
+"""Keras and TensorFlow come from here: they start in silence."""
+
 Graph = Callable[[tf.Tensor], list[tf.Tensor]]
 
 
