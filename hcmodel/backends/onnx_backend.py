@@ -42,7 +42,7 @@ class OnnxBackend:
         }
 
     def answer(self, stage: Stage, tensors: Tensor, batch_size: int) -> Tensor:
-        """Return the network's answers to as many inputs as there are."""
+        """Return an answer to each input; raises ``MemoryExhausted`` and ``NetworkError``."""
         session = self._sessions[stage]
         try:
             (answers,) = session.run(None, {session.get_inputs()[0].name: tensors})

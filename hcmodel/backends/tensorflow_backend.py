@@ -40,7 +40,10 @@ class TensorFlowBackend:
         self._graph = cache(self._frozen)
 
     def answer(self, stage: Stage, tensors: Tensor, batch_size: int) -> Tensor:
-        """Return the network's answers; a smaller batch is padded, for one shape is traced once."""
+        """Return an answer to each input; raises ``MemoryExhausted`` and ``NetworkError``.
+
+        A smaller batch is padded, for one shape is traced once.
+        """
         padding = [(0, batch_size - len(tensors)), *[(0, 0)] * (tensors.ndim - 1)]
         try:
             (answers,) = self._graph(stage, batch_size)(tf.constant(np.pad(tensors, padding)))
