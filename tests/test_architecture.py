@@ -82,7 +82,15 @@ def tracked_files() -> list[Path]:
 def test_the_top_level_is_as_agreed() -> None:
     allowed = {
         *("pyproject.toml", "worker", "hcmodel", "cli", "migrations", "docker", "tests"),
-        *("README.md", "Makefile", "LICENSE", "CHANGELOG.md", "docs", "constraints.txt"),
+        *(
+            "README.md",
+            "Makefile",
+            "LICENSE",
+            "CHANGELOG.md",
+            "CITATION.cff",
+            "docs",
+            "constraints.txt",
+        ),
     }
     top = {path.parts[0] for path in tracked_files()}
     assert {name for name in top if not name.startswith(".")} <= allowed

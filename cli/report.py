@@ -1,0 +1,125 @@
+"""``hc-batch report``: what came out, as one page to look at or as a paragraph for a paper."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.console import stderr
+from cli.moment import Moment
+from worker.plain_text import visible
+from worker.reports.output_file import replacing
+from worker.reports.record import NOTICE
+from worker.result import Status
+from worker.settings import Settings
+
+if TYPE_CHECKING:
+    from worker.reports.document.compose import Gathered
+    from worker.reports.document.gallery import Shown
+
+PAGE, PARAGRAPH = "html", "md"
+_NAMED = 20  # lines that fit a terminal
+
+
+@click.command()
+@click.argument("batch", required=False)
+@click.option(
+    "--status",
+    "statuses",
+    multiple=True,
+    type=click.Choice([status.value for status in Status]),
+    help="Only this state; may be given several times.",
+)
+@click.option("--since", type=Moment(), help="Only rows from this time on, as for results.")
+@click.option("--until", type=Moment(), help="Only rows before this time.")
+@click.option("--source", help="Only paths with this in them; * and ? are wildcards.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice([PAGE, PARAGRAPH]),
+    help="A page, or Markdown for a paper.  [default: as the suffix of --out says, or html]",
+)
+@click.option(
+    "--out",
+    "target",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    help="Write to this file; - is standard output.  [default: report.html; Markdown: -]",
+)
+@click.option(
+    "--images",
+    type=click.IntRange(0, 500),
+    default=60,
+    show_default=True,
+    metavar="N",
+    help="Small pictures in the page, at most.",
+)
+@click.option("--no-images", is_flag=True, help="No pictures: the page shows no patient's image.")
+def command(
+    batch: str | None,
+    statuses: tuple[str, ...],
+    since: datetime | None,
+    until: datetime | None,
+    source: str | None,
+    form: str | None,
+    target: Path | None,
+    images: int,
+    no_images: bool,
+) -> None:
+    """Write a report of all batches or of BATCH: a name, the beginning of one, or last.
+
+    One HTML file that needs no network: counts with remedies, sizes, rates, repeatability, a table
+    that sorts and filters, and pictures of what a person must look at; they show patients' images.
+    Markdown is methods and results for a paper. Research use only, not a medical device.
+
+    Example: hc-batch report last --out report.html
+    """
+    from worker.reports.document.compose import as_page, as_paragraph, gather
+    from worker.store.batches import find_batch
+    from worker.store.rows import Filter, select_rows
+    from worker.store.session import open_database
+
+    form = form or (PARAGRAPH if target is not None and target.suffix == ".md" else PAGE)
+    settings = Settings.from_environment()
+    with open_database(settings) as database:
+        name = None if batch is None else find_batch(database, batch)
+        which = Filter(
+            batch=name,
+            statuses=[Status(status) for status in statuses] or None,
+            since=since,
+            until=until,
+            source=source,
+        )
+        title = "all batches" if name is None else f"batch {name}"
+        found = gather(title, select_rows(database, which), settings.weights)
+    _warn(found)
+    if form == PARAGRAPH:
+        text = as_paragraph(found)
+        target = target or Path("-")
+    else:
+        text, absent = as_page(found, 0 if no_images else images, settings.data_roots)
+        _name_absent(absent)
+        target = target or Path("report.html")
+    if target == Path("-"):
+        sys.stdout.write(text)
+        return
+    with replacing(target) as file:
+        file.write(text)
+    stderr.print(f"{found.digest.total} rows in {target}; {NOTICE}")
+
+
+def _warn(found: Gathered) -> None:
+    if not found.digest.total:
+        stderr.print("no row fits; leave filters out, or see the batches with hc-batch status")
+    for said in found.remarks:
+        stderr.print(said)
+
+
+def _name_absent(absent: list[Shown]) -> None:
+    for each in absent[:_NAMED]:
+        stderr.print(f"no picture of {visible(each.row.source)}: {each.problem}")
+    if len(absent) > _NAMED:
+        stderr.print(f"no picture of {len(absent)} in all")
