@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import sys
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from cli.console import stderr
-from cli.moment import Moment
+from cli.filter_words import Asked
+from cli.options import filter_options
 from worker.plain_text import visible
 from worker.reports.output_file import replacing
 from worker.reports.record import NOTICE
-from worker.result import Status
 from worker.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,17 +25,7 @@ _NAMED = 20  # lines that fit a terminal
 
 
 @click.command()
-@click.argument("batch", required=False)
-@click.option(
-    "--status",
-    "statuses",
-    multiple=True,
-    type=click.Choice([status.value for status in Status]),
-    help="Only this state; may be given several times.",
-)
-@click.option("--since", type=Moment(), help="Only rows from this time on, as for results.")
-@click.option("--until", type=Moment(), help="Only rows before this time.")
-@click.option("--source", help="Only paths with this in them; * and ? are wildcards.")
+@filter_options
 @click.option(
     "--format",
     "form",
@@ -59,11 +48,7 @@ _NAMED = 20  # lines that fit a terminal
 )
 @click.option("--no-images", is_flag=True, help="No pictures: the page shows no patient's image.")
 def command(
-    batch: str | None,
-    statuses: tuple[str, ...],
-    since: datetime | None,
-    until: datetime | None,
-    source: str | None,
+    which: Asked,
     form: str | None,
     target: Path | None,
     images: int,
@@ -78,23 +63,15 @@ def command(
     Example: hc-batch report last --out report.html
     """
     from worker.reports.document.compose import as_page, as_paragraph, gather
-    from worker.store.batches import find_batch
-    from worker.store.rows import Filter, select_rows
+    from worker.store.rows import select_rows
     from worker.store.session import open_database
 
     form = form or (PARAGRAPH if target is not None and target.suffix == ".md" else PAGE)
     settings = Settings.from_environment()
     with open_database(settings) as database:
-        name = None if batch is None else find_batch(database, batch)
-        which = Filter(
-            batch=name,
-            statuses=[Status(status) for status in statuses] or None,
-            since=since,
-            until=until,
-            source=source,
-        )
-        title = "all batches" if name is None else f"batch {name}"
-        found = gather(title, select_rows(database, which), settings.weights)
+        wanted = which.filter(database)
+        title = "all batches" if wanted.batch is None else f"batch {wanted.batch}"
+        found = gather(title, select_rows(database, wanted), settings.weights)
     _warn(found)
     if form == PARAGRAPH:
         text = as_paragraph(found)
