@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from hcmodel.arrays import Tensor
-from hcmodel.engine import Engine, NetworkError
+from hcmodel.backends.stage import NetworkError
+from hcmodel.engine import Engine
 from hcmodel.geometry import Ellipse, Spacing
 from hcmodel.model_card import SHIPPED
 from hcmodel.phantom import draw_phantom
