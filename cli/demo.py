@@ -20,8 +20,7 @@ from cli.follow import follow
 from cli.table import STYLES, counts_line, number
 from worker.intake.discover import Options
 from worker.intake.submit import submit
-from worker.reports.record import NOTICE
-from worker.result import Status
+from worker.result import NOTICE, Status
 from worker.sample_files import PIXEL_SIZES, Sample, write_samples
 from worker.settings import Settings
 from worker.store.filter import Filter

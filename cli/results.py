@@ -16,7 +16,7 @@ from cli.overlays import write_overlays
 from cli.table import rows_table
 from worker.reports.forms import FORMS, write_rows
 from worker.reports.output_file import replacing
-from worker.reports.record import NOTICE
+from worker.result import NOTICE
 from worker.settings import Settings
 from worker.store.rows import ReportRow, select_rows
 from worker.store.session import open_database

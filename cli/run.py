@@ -17,7 +17,7 @@ from cli.summary import name_skipped, sum_refused
 from cli.table import counts_line, rows_table
 from worker.errors import NothingToMeasure
 from worker.intake.discover import Options
-from worker.reports.record import NOTICE
+from worker.result import NOTICE
 from worker.run import measure_run, prepare_run
 from worker.settings import Settings
 from worker.store.filter import Filter

@@ -11,7 +11,7 @@ import click
 from cli.console import stderr
 from worker import log
 from worker.errors import ExtraMissing
-from worker.reports.record import NOTICE
+from worker.result import NOTICE
 from worker.settings import Settings
 
 

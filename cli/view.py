@@ -14,7 +14,7 @@ from cli.exit_codes import EXIT_SOME_REFUSED
 from cli.options import input_options, paths_argument
 from worker.errors import NothingToMeasure
 from worker.intake.discover import Options
-from worker.reports.record import NOTICE
+from worker.result import NOTICE
 from worker.settings import Settings
 
 if TYPE_CHECKING:

@@ -3,8 +3,10 @@
 from alembic import context
 
 from worker.settings import Settings
+from worker.store import schema
 from worker.store.session import make_engine
 from worker.store.tables import Base
+from worker.store.views import drop_views, make_views
 
 
 def migrate(connection):
@@ -15,7 +17,10 @@ def migrate(connection):
         render_as_batch=connection.dialect.name == "sqlite",
     )
     with context.begin_transaction():
+        drop_views(connection)
         context.run_migrations()
+        if context.get_context().get_current_revision() == schema.HEAD:
+            make_views(connection)
 
 
 given = context.config.attributes.get("connection")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ WORDS = {
     float: "number",
     tuple: "words",
     datetime: "time",
+    date: "day",
 }
 
 

@@ -13,6 +13,10 @@ from typing import Annotated
 
 from hcmodel.spacing import Spacing
 from worker.columns import Unit
+from worker.exam import NO_EXAM, Exam
+
+NOTICE = "research use only, not a medical device"
+"""Stands with every row that leaves the ledger."""
 
 
 class Status(StrEnum):
@@ -131,3 +135,4 @@ class Result:
     file: FileIdentity = FileIdentity()
     origin: PixelOrigin = PixelOrigin()
     head_plane: HeadPlane = HeadPlane()
+    exam: Exam = NO_EXAM

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from hcmodel.arrays import GreyImage
 from hcmodel.geometry import Spacing
+from worker.exam import NO_EXAM, Exam
 
 SPACING_US_REGION = "us-region"
 SPACING_PIXEL_SPACING = "pixel-spacing"
@@ -60,7 +61,7 @@ class Scan:
     sha256: str
     sop_instance_uid: str | None = None
     study_instance_uid: str | None = None
-    series_instance_uid: str | None = None
+    exam: Exam = NO_EXAM
     flags: tuple[str, ...] = ()
 
     @property

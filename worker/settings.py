@@ -19,6 +19,7 @@ from hcmodel.model_card import SHIPPED
 from worker import addresses, log
 from worker.addresses import Unfit, redacted
 from worker.errors import SettingInvalid, SettingMissing
+from worker.exam import Pseudonyms
 from worker.roots import Roots
 
 # Where a process can be made to die, in the order of a scan's way.
@@ -88,6 +89,12 @@ def _one_of(*allowed: str) -> Callable[[str], str]:
     return parse
 
 
+def _key(text: str) -> str:
+    if len(text) < 16:
+        raise Unfit("16 characters or more, which nobody could guess")
+    return text
+
+
 def _switch(text: str) -> bool:
     return _one_of("0", "1")(text) == "1"
 
@@ -129,19 +136,25 @@ class Variable:
     """An environment variable: its name, how it is read, and what the documentation says of it.
 
     ``parse`` raises ``Unfit`` with what was expected. ``shown``: its default for people, where
-    that is no plain value.
+    that is no plain value. ``is_secret``: no message shows its value.
     """
 
     name: str
     parse: Callable[[str], Any]
     means: str
     shown: str | None = None
+    is_secret: bool = False
 
 
 def _read_from(
-    name: str, parse: Callable[[str], Any], means: str, shown: str | None = None
+    name: str,
+    parse: Callable[[str], Any],
+    means: str,
+    shown: str | None = None,
+    *,
+    is_secret: bool = False,
 ) -> Mapping[str, Variable]:
-    return {_VARIABLE: Variable(name, parse, means, shown)}
+    return {_VARIABLE: Variable(name, parse, means, shown, is_secret)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +230,26 @@ class Settings:
     ga_formula: str = field(
         default=HADLOCK_1984,
         metadata=_read_from("HC_GA_FORMULA", _one_of(*FORMULAS), "or `intergrowth-2016`"),
+    )
+    pseudonym_key: str | None = field(
+        default=None,
+        repr=False,
+        metadata=_read_from(
+            "HC_PSEUDONYM_KEY",
+            _key,
+            "16 characters or more, the same on all machines: accession numbers are kept as "
+            "HMAC-SHA256 under it, and without it not at all",
+            shown="none",
+            is_secret=True,
+        ),
+    )
+    accession_numbers: str = field(
+        default="hash",
+        metadata=_read_from(
+            "HC_ACCESSION_NUMBERS",
+            _one_of("hash", "plain"),
+            "or `plain`: they are kept as they stand, and lead to patients",
+        ),
     )
     chunk_size: int = field(
         default=32,  # some seconds of work: little is lost with a worker, little spent on messages
@@ -311,6 +344,11 @@ class Settings:
         return Path(path) if scheme == "sqlite" else None
 
     @property
+    def pseudonyms(self) -> Pseudonyms:
+        """What stands for accession numbers."""
+        return Pseudonyms(self.pseudonym_key, is_plain=self.accession_numbers == "plain")
+
+    @property
     def database_name(self) -> str:
         """The database's address without its password."""
         return redacted(self.database_url)
@@ -347,4 +385,5 @@ def _parsed(env: Mapping[str, str], variable: Variable) -> Any:
     try:
         return variable.parse(text)
     except Unfit as expected:
-        raise SettingInvalid(f"{variable.name}={redacted(text)!r}, expected {expected}") from None
+        said = "its value" if variable.is_secret else f"{redacted(text)!r}"
+        raise SettingInvalid(f"{variable.name}={said}, expected {expected}") from None

@@ -7,6 +7,7 @@ import pytest
 
 from worker.addresses import redacted
 from worker.errors import SettingInvalid, SettingMissing
+from worker.exam import Pseudonyms
 from worker.settings import Settings
 
 
@@ -99,6 +100,17 @@ def test_a_password_that_must_be_quoted_is_refused_and_not_shown(name: str, valu
     with pytest.raises(SettingInvalid) as error:
         Settings.from_environment({name: value})
     assert not re.search("my|sec|ret", str(error.value).partition("expected")[0])
+
+
+def test_a_key_is_long_and_not_shown() -> None:
+    with pytest.raises(SettingInvalid, match="HC_PSEUDONYM_KEY=its value, expected 16") as error:
+        Settings.from_environment({"HC_PSEUDONYM_KEY": "fifteen letters"})
+    assert "fifteen" not in str(error.value)
+    settings = Settings.from_environment({"HC_PSEUDONYM_KEY": "sixteen letters."})
+    assert settings.pseudonyms == Pseudonyms("sixteen letters.")
+    assert "sixteen" not in repr(settings)
+    plain = Settings.from_environment({"HC_ACCESSION_NUMBERS": "plain"})
+    assert plain.pseudonyms == Pseudonyms(is_plain=True)
 
 
 def test_an_at_sign_is_told_how_to_be_written() -> None:

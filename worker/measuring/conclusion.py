@@ -90,6 +90,7 @@ def about(scan: Scan, model: str) -> Result:
         model=model,
         file=FileIdentity(scan.sop_instance_uid, scan.study_instance_uid, scan.sha256),
         origin=PixelOrigin(decoder=scan.decoder, rows=rows, columns=columns),
+        exam=scan.exam,
     )
 
 

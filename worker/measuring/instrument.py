@@ -293,5 +293,5 @@ def open_instrument(settings: Settings) -> Instrument:
     except WeightsError as error:
         raise ModelMismatch(str(error)) from error
     roots = settings.data_roots
-    readers = ReaderPool(READER_PROCESSES, roots=roots.paths)
+    readers = ReaderPool(READER_PROCESSES, roots=roots.paths, pseudonyms=settings.pseudonyms)
     return Instrument(engine, readers, roots, settings.ga_formula)

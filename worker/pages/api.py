@@ -15,8 +15,8 @@ from worker.pages.address import asked, place_word
 from worker.pages.one_scan import keep, row_asked_for
 from worker.pages.opinions import ELLIPSE
 from worker.pages.site import Site
-from worker.reports.record import NOTICE, record_of
-from worker.result import Status
+from worker.reports.record import record_of
+from worker.result import NOTICE, Status
 from worker.store.listing import history_of, page_of
 from worker.store.reviews import REASONS, StoredReview, Verdict, reviews_of
 from worker.store.rows import ReportRow

@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse, Response
 from worker.pages.access import Access, Visitor
 from worker.plain_text import visible
 from worker.reading.sandbox.pool import ReaderPool
-from worker.reports.record import NOTICE
+from worker.result import NOTICE
 from worker.roots import Roots
 from worker.store.progress import BatchSummary, latest_batches
 from worker.store.session import Database

@@ -7,11 +7,13 @@ no library. ``read`` decodes; give it hostile files only inside ``worker.reading
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hcmodel.spacing import Spacing
 from worker.errors import NotAnImage
+from worker.exam import Pseudonyms
 from worker.reading.formats import FileFormat, Skip, classify, format_of
 from worker.reading.frames import FramePolicy, frame_indices
 from worker.reading.sidecar import read_sidecar
@@ -33,14 +35,22 @@ __all__ = [
 ]
 
 
+_NO_KEY = Pseudonyms()
+
+
 def read(
-    path: Path, frame: int = 0, manual: Spacing | None = None, *, roots: Sequence[Path] = ()
+    path: Path,
+    frame: int = 0,
+    manual: Spacing | None = None,
+    *,
+    roots: Sequence[Path] = (),
+    pseudonyms: Pseudonyms = _NO_KEY,
 ) -> Scan:
     """Read one frame of one file: grey pixels, and the regions where a head may lie.
 
     ``manual`` is a person's pixel size and overrides the file's; one in a sidecar overrides both.
-    Raises a ``ScanRejected`` by
-    name, and before it decodes pixels wherever the header already tells.
+    ``pseudonyms`` say what stands for the accession number. Raises a ``ScanRejected`` by name, and
+    before it decodes pixels wherever the header already tells.
     """
     # It imports pydicom, which takes longer than `hc-batch submit` may take to answer.
     from worker.reading.library_errors import silence
@@ -49,7 +59,9 @@ def read(
         file_format = format_of(source.file)
         if isinstance(file_format, FileFormat):
             manual = read_sidecar(path, roots) or manual
-            return file_format.reader().read_scan(source, file_format, frame, manual)
+            scan = file_format.reader().read_scan(source, file_format, frame, manual)
+            kept = pseudonyms.of(scan.exam.accession_number)
+            return replace(scan, exam=replace(scan.exam, accession_number=kept))
         raise NotAnImage(f"it looks like {file_format.reason}")
 
 

@@ -27,7 +27,7 @@ from worker.errors import (
     TooLarge,
     UnsupportedPixels,
 )
-from worker.reading import dicom_structure, grey, palette, pixel_module, spacing, tags
+from worker.reading import dicom_structure, exam, grey, palette, pixel_module, spacing, tags
 from worker.reading.codecs import Codec, codec_for
 from worker.reading.formats import FileFormat, dicom_object
 from worker.reading.library_errors import refusing_damage
@@ -47,9 +47,9 @@ _TAGS: list[BaseTag | int] = [
         "SOPClassUID",
         "SOPInstanceUID",
         "StudyInstanceUID",
-        "SeriesInstanceUID",
         "ExtendedOffsetTable",
         "ExtendedOffsetTableLengths",
+        *exam.TAGS,
         *pixel_module.TAGS,
         *spacing.TAGS,
         *grey.TAGS,
@@ -129,7 +129,7 @@ def read_scan(source: Source, _: FileFormat, frame: int, manual: Spacing | None)
         sha256=source.sha256(),
         sop_instance_uid=tags.uid(image.header, "SOPInstanceUID"),
         study_instance_uid=tags.uid(image.header, "StudyInstanceUID"),
-        series_instance_uid=tags.uid(image.header, "SeriesInstanceUID"),
+        exam=exam.read_exam(image.header),
         flags=flags,
     )
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from datetime import date, datetime
 from statistics import fmean
 
 from pydicom.dataset import Dataset
@@ -186,7 +185,7 @@ def _ages(root: Dataset, nodes: list[Node]) -> dict[str | None, tuple[float, Age
 
     A date of delivery that the report states counts before one that follows from a period.
     """
-    study_date = _date(root, "StudyDate")
+    study_date = tags.day(root, "StudyDate")
     found: dict[str | None, list[tuple[int, float, AgeSource]]] = {}
     for node in nodes:
         weeks, source, rank = None, None, 0
@@ -194,7 +193,7 @@ def _ages(root: Dataset, nodes: list[Node]) -> dict[str | None, tuple[float, Age
             weeks, source, rank = quantity(node.item, _WEEKS), _AGES[node.code], 1
         elif node.kind in ("DATE", "DATETIME") and study_date is not None:
             keyword = "Date" if node.kind == "DATE" else "DateTime"
-            said = _date(node.item, keyword)
+            said = tags.day(node.item, keyword)
             if said is not None and node.code in _DUE:
                 source = _DUE[node.code]
                 weeks = 40 - (said - study_date).days / 7
@@ -206,14 +205,6 @@ def _ages(root: Dataset, nodes: list[Node]) -> dict[str | None, tuple[float, Age
         if _PLAUSIBLE_WEEKS[0] <= weeks <= _PLAUSIBLE_WEEKS[1]:
             found.setdefault(node.fetus, []).append((rank, weeks, source))
     return {fetus: min(ages)[1:] for fetus, ages in found.items()}
-
-
-def _date(item: Dataset, keyword: str) -> date | None:
-    text = tags.raw_text(item, keyword) or ""
-    try:
-        return datetime.strptime(text.strip()[:8], "%Y%m%d").date()
-    except ValueError:
-        return None
 
 
 def _where(node: Node) -> str:

@@ -1,13 +1,14 @@
 """Values of DICOM tags as plain Python, or nothing: real files hold every kind of rubbish.
 
-No text of a tag leaves this module unless it is the number that it should be: error texts are
-stored, and a mistyped tag may hold a name.
+No text of a tag leaves this module unless it is the number that it should be, or looks like what
+its caller keeps: error texts are stored, and a mistyped tag may hold a name.
 """
 
 from __future__ import annotations
 
 import re
 import struct
+from datetime import date, datetime
 
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
@@ -30,6 +31,7 @@ _UNFIT = (
     struct.error,
 )
 _UID = re.compile(r"[0-9]+(\.[0-9]+)+")
+_LABEL = re.compile(r"(?=.*[^\W_])[^\W_][\w .,:;/()+&#-]{0,63}")
 _SHOWN = re.compile(r"[-+]?[0-9]{0,3}([.,][0-9]{0,12})?([eE][-+]?[0-9]{1,3})?|nan|[-+]?inf", re.I)
 
 
@@ -68,6 +70,27 @@ def uid(dataset: Dataset, keyword: str) -> str | None:
     """Return a UID of legal form: it is stored, so anything else that stands there is dropped."""
     text = code(dataset, keyword)
     return text if len(text) <= 64 and _UID.fullmatch(text) else None
+
+
+def label(dataset: Dataset, keyword: str) -> str | None:
+    """Return a short name of a thing, several apart by commas; what looks otherwise is dropped."""
+    try:
+        value = dataset.get(keyword)
+        values = [value] if isinstance(value, str) else list(value or ())
+        text = ", ".join(str(each).strip(" \0") for each in values if str(each).strip(" \0"))
+    except _UNFIT:
+        return None
+    text = " ".join(text.split())
+    return text if _LABEL.fullmatch(text) else None
+
+
+def day(dataset: Dataset, keyword: str) -> date | None:
+    """Return the day of a date, or of a date with a time; ``None`` where it is no date."""
+    text = raw_text(dataset, keyword) or ""
+    try:
+        return datetime.strptime(text.strip()[:8], "%Y%m%d").date()
+    except ValueError:
+        return None
 
 
 def items(dataset: Dataset, keyword: str) -> list[Dataset]:

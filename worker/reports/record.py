@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from worker.columns import flattened
+from worker.result import NOTICE
 from worker.store.rows import COLUMNS, ReportRow
 
-NOTICE = "research use only, not a medical device"
 RECORD_COLUMNS = (*COLUMNS, "notice")
 
 Record = dict[str, object]
@@ -16,4 +16,6 @@ def record_of(row: ReportRow) -> Record:
     record = flattened(row) | {"notice": NOTICE}
     if row.measured_at is not None:
         record["measured_at"] = row.measured_at.isoformat(timespec="seconds")
+    if row.exam.study_date is not None:
+        record["study_date"] = row.exam.study_date.isoformat()
     return record

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from sqlalchemy import ColumnElement, Select, SQLColumnExpression, func, select
 
 from worker.columns import assembled, columns_of
+from worker.exam import Exam
 from worker.result import (
     Code,
     FileIdentity,
@@ -52,6 +53,7 @@ class ReportRow:
     scan_id: Annotated[int, "the scan's number in the ledger"]
     attempts: Annotated[int, "how often it was tried, this time included"]
     head_plane: HeadPlane
+    exam: Exam
 
 
 COLUMNS = tuple(column.name for column in columns_of(ReportRow))

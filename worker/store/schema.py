@@ -6,18 +6,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, inspect, text
 
 from worker.errors import DatabaseRefused, SchemaOutdated
-from worker.store.tables import Base
+from worker.store.tables import VIEWS, Base
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
 # Spelt out, so that a command need not load Alembic to learn that all is well; a test compares.
-HEAD = "0005"
+HEAD = "0006"
 
 _UPGRADE_LOCK = 0x6863_6261  # "hcba"; any number that others do not use
 
@@ -95,7 +95,11 @@ def check(engine: Engine) -> SchemaState:
         opts = {"compare_type": True, "include_name": _is_own}
         context = MigrationContext.configure(connection, opts=opts)
         differences = compare_metadata(context, Base.metadata)
-        revision, drift = _revision(connection), tuple(map(str, differences))
+        revision = _revision(connection)
+        drift = tuple(str(each) for each in differences if not _is_comment(each))
+        if revision == HEAD:
+            missing = VIEWS.keys() - inspect(connection).get_view_names()
+            drift += tuple(f"view {name} is missing" for name in sorted(missing))
         is_empty = revision is None and not _own_tables(connection)
         return SchemaState(revision, HEAD, drift, is_empty)
 
@@ -133,6 +137,12 @@ def _own_tables(connection: Connection) -> set[str]:
 
 def _is_own(name: str | None, kind: str, _parents: object) -> bool:
     return kind != "table" or name in Base.metadata.tables
+
+
+def _is_comment(difference: Any) -> bool:
+    """Whether it is one of comments alone: they are written beside the tables, with the views."""
+    changes = difference if isinstance(difference, list) else [difference]
+    return all(change[0] == "modify_comment" for change in changes)
 
 
 def _refuse_foreign(connection: Connection) -> None:

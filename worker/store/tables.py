@@ -6,13 +6,14 @@ its name; docs/columns.md prints both.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    Date,
     Dialect,
     Double,
     ForeignKey,
@@ -58,6 +59,7 @@ _STORED_AS: dict[type, TypeEngine[Any]] = {
     str: Text(),
     int: Integer(),
     float: Double(),
+    date: Date(),
     tuple: Words(),
 }
 
@@ -102,6 +104,9 @@ class ScanRow(Base):
         Index(None, "state", "published_at"),
         Index(None, "state", "lease_until"),
         Index(None, "batch_id", "state", "changed_at"),
+        Index(None, "changed_at"),
+        Index(None, "source", "frame", "id"),
+        Index(None, "duplicate_of"),
     )
 
     id: Mapped[Key]
@@ -144,6 +149,8 @@ class ResultRow(Base):
             for column in columns_of(Result)
         ),
         Index("ix_results_study_instance_uid", "study_instance_uid"),
+        Index("ix_results_sop_instance_uid", "sop_instance_uid"),
+        Index("ix_results_measured_at", "measured_at"),
         UniqueConstraint("scan_id", "model"),
         UniqueConstraint("content_key", "model"),
     )
@@ -238,3 +245,9 @@ class SkippedFileRow(Base):
 
 RESULT_COLUMNS = ResultRow.__table__.columns
 """The columns of ``results`` by name, those of ``Result`` among them."""
+
+VIEWS = {
+    "v_results": "the rows of an export: a scan, where it stands, what was measured",
+    "v_latest": "of each file and frame the newest row of v_results",
+}
+"""Views over the tables, made in ``worker.store.views``, each with its meaning."""

@@ -8,11 +8,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import struct
+from datetime import date
 from typing import Any
 
 import numpy as np
 
 from hcmodel.geometry import Spacing
+from worker.exam import Exam
 from worker.reference import AgeSource, Derivation, ExamReport, NoReference, Reference
 from worker.scan import Box, Region, Scan
 
@@ -30,10 +32,14 @@ def from_scan(scan: Scan) -> tuple[dict[str, Any], bytes]:
     head = {
         field.name: getattr(scan, field.name)
         for field in dataclasses.fields(scan)
-        if field.name not in ("pixels", "regions")
+        if field.name not in ("pixels", "regions", "exam")
     }
+    exam = dataclasses.asdict(scan.exam)
+    if scan.exam.study_date is not None:
+        exam["study_date"] = scan.exam.study_date.isoformat()
     regions = [dataclasses.asdict(region) for region in scan.regions]
-    return {**head, "shape": scan.pixels.shape, "regions": regions}, scan.pixels.tobytes()
+    head |= {"shape": scan.pixels.shape, "regions": regions, "exam": exam}
+    return head, scan.pixels.tobytes()
 
 
 def to_scan(head: dict[str, Any], body: bytes) -> Scan:
@@ -41,7 +47,8 @@ def to_scan(head: dict[str, Any], body: bytes) -> Scan:
     fields = dict(head)
     pixels = np.frombuffer(body, np.uint8).reshape(fields.pop("shape"))
     regions = tuple(_region(region) for region in fields.pop("regions"))
-    return Scan(**{**fields, "pixels": pixels, "regions": regions, "flags": tuple(fields["flags"])})
+    parts = {"regions": regions, "flags": tuple(fields["flags"]), "exam": _exam(fields["exam"])}
+    return Scan(**{**fields, **parts, "pixels": pixels})
 
 
 def from_report(report: ExamReport) -> dict[str, Any]:
@@ -72,6 +79,11 @@ def _reference(fields: dict[str, Any]) -> Reference:
             "image_uids": tuple(fields["image_uids"]),
         }
     )
+
+
+def _exam(fields: dict[str, Any]) -> Exam:
+    day = fields["study_date"]
+    return Exam(**{**fields, "study_date": None if day is None else date.fromisoformat(day)})
 
 
 def _region(fields: dict[str, Any]) -> Region:

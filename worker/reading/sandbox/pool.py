@@ -16,12 +16,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from hcmodel.geometry import Spacing
 from worker.errors import CrashedWorker, DecodeTimeout, ScanRejected
+from worker.exam import Pseudonyms
 from worker.reading.sandbox import messages
 from worker.reference import ExamReport
 from worker.scan import Scan
@@ -46,6 +48,7 @@ class ReaderPool:
         memory_bytes: int = MEMORY_BYTES,
         deadline_s: float = DEADLINE_S,
         roots: Sequence[Path] = (),
+        pseudonyms: Pseudonyms = Pseudonyms(),  # noqa: B008 - frozen
     ) -> None:
         limits = {
             "memory_bytes": memory_bytes,
@@ -53,6 +56,7 @@ class ReaderPool:
             "roots": [str(root) for root in roots],
         }
         self._deadline_s = deadline_s
+        self._pseudonyms = pseudonyms
         self._readers = [_Reader(json.dumps(limits)) for _ in range(processes)]
         self._idle: queue.SimpleQueue[_Reader] = queue.SimpleQueue()
         for reader in self._readers:
@@ -83,6 +87,8 @@ class ReaderPool:
             "path": str(path.absolute()),
             "frame": frame,
             "manual": None if manual is None else [manual.row_mm, manual.column_mm],
+            # Not among the process's arguments, which every user of the machine may read.
+            "pseudonyms": asdict(self._pseudonyms),
         }
         return messages.to_scan(*self._ask(request))
 

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 from hcmodel.geometry import Spacing
 from worker import failpoint
 from worker.errors import ScanRejected, TooLarge
+from worker.exam import Pseudonyms
 from worker.reading import read, read_report
 from worker.reading.sandbox import messages
 
@@ -74,6 +75,7 @@ def _answer(request: dict[str, Any], roots: list[Path]) -> bytes:
             request["frame"],
             None if manual is None else Spacing(*manual),
             roots=roots,
+            pseudonyms=Pseudonyms(**request["pseudonyms"]),
         )
         return messages.pack(*messages.from_scan(scan))
     except ScanRejected as refusal:

@@ -12,8 +12,7 @@ from hcmodel.arrays import ColorImage, GreyImage
 from hcmodel.flags import meaning_of
 from hcmodel.geometry import Ellipse
 from worker.errors import HcBatchError, codes_of
-from worker.reports.record import NOTICE
-from worker.result import HeadEllipse, HeadSizes, PixelOrigin, Scale, Status
+from worker.result import NOTICE, HeadEllipse, HeadSizes, PixelOrigin, Scale, Status
 
 _TONES = {Status.MEASURED: "good", Status.FLAGGED: "warn"}
 
