@@ -13,7 +13,7 @@ from cli.filter_words import Asked
 from cli.options import filter_options
 from worker.plain_text import visible
 from worker.reports.output_file import replacing
-from worker.reports.record import NOTICE
+from worker.result import NOTICE
 from worker.settings import Settings
 
 if TYPE_CHECKING:

@@ -139,7 +139,7 @@ def tables() -> list[str]:
         return sorted(
             fact
             for kind, name, sql in made
-            for fact in (_of_table(db, name, sql) if kind == "table" else [sql])
+            for fact in ([sql] if kind == "index" else _of_table(db, name, sql))
         )
 
 
