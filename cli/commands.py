@@ -10,6 +10,7 @@ import errno
 import importlib
 import io
 import os
+import select
 import signal
 import sys
 import traceback
@@ -30,6 +31,7 @@ from cli.exit_codes import (
 )
 from worker.errors import (
     DiskFull,
+    FolderUnusable,
     HcBatchError,
     OperatorError,
     ServiceUnavailable,
@@ -63,12 +65,24 @@ class ReaderGone(Exception):
 
 
 @contextmanager
-def _readers() -> Iterator[None]:
-    """Raise ``ReaderGone`` where click would end the process with a code of its own."""
+def readers() -> Iterator[None]:
+    """Raise ``ReaderGone`` where click would end the process with a code of its own.
+
+    Raises ``ServiceUnavailable`` where somebody else left: a service, in the midst of an answer.
+    """
     try:
         yield
     except BrokenPipeError as error:
-        raise ReaderGone from error
+        if any(map(_has_no_reader, (1, 2))):
+            raise ReaderGone from error
+        raise ServiceUnavailable(error.strerror or "") from error
+
+
+def _has_no_reader(descriptor: int) -> bool:
+    """Whether what is written there goes nowhere, by the kernel: an error names no descriptor."""
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    return any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0))
 
 
 class LazyGroup(click.Group):
@@ -76,12 +90,12 @@ class LazyGroup(click.Group):
 
     def make_context(self, *args: Any, **others: Any) -> click.Context:
         """Return the context; help is shown here."""
-        with _readers():
+        with readers():
             return super().make_context(*args, **others)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Return what the command returns."""
-        with _readers():
+        with readers():
             return super().invoke(ctx)
 
     def resolve_command(
@@ -142,7 +156,7 @@ def run(words: Sequence[str]) -> int:
         code = error.exit_code
     except HcBatchError as error:
         code = _tell(error)
-    except (ReaderGone, BrokenPipeError):
+    except ReaderGone:
         _drop_output()
         code = EXIT_READER_GONE
     except OSError as error:
@@ -160,7 +174,8 @@ def _run(words: Sequence[str]) -> int:
     except SystemExit as end:
         code = end.code
     # Here a full disk can still be told; at the end of the process it is a traceback.
-    sys.stdout.flush()
+    with readers():
+        sys.stdout.flush()
     return int(code or EXIT_OK)
 
 
@@ -173,11 +188,19 @@ def _show(error: click.ClickException) -> None:
     text = io.StringIO()
     error.show(text)
     for line in text.getvalue().splitlines():
+        _say(line)
+
+
+def _say(line: str) -> None:
+    """Write to standard error; where that is full or nobody reads it, the exit code tells."""
+    try:
         click.echo(visible(line), err=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def _tell(error: HcBatchError) -> int:
-    click.echo(visible(f"hc-batch: {error} [{error.code}]"), err=True)
+    _say(f"hc-batch: {error} [{error.code}]")
     if isinstance(error, ServiceUnavailable):
         return EXIT_UNREACHABLE
     return EXIT_USAGE if isinstance(error, OperatorError) else EXIT_UNEXPECTED
@@ -187,6 +210,10 @@ def _refusal_of_system(error: OSError) -> HcBatchError:
     name = "standard output" if error.filename is None else os.fsdecode(error.filename)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskFull(name)
+    if isinstance(error, ConnectionError):
+        return ServiceUnavailable(error.strerror or type(error).__name__)
+    if isinstance(error, FileNotFoundError) and error.filename is None:  # as tempfile says it
+        return FolderUnusable(f"for temporary files: {error.strerror}")
     return SystemRefused(f"{name}: {error.strerror}" if error.filename else f"{error}")
 
 
@@ -194,6 +221,6 @@ def _tell_unexpected(error: Exception) -> None:
     """Say where it happened, without the error's own text: that may quote a patient's file."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     what = f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}"
-    click.echo(f"hc-batch: {what}; please report it [unexpected]", err=True)
+    _say(f"hc-batch: {what}; please report it [unexpected]")
     if os.environ.get("HC_LOG_LEVEL") == "DEBUG":
         traceback.print_exception(error)

@@ -13,9 +13,6 @@ from cli.exit_codes import EXIT_INTERRUPTED
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
-    # While libraries load nothing has begun, and a KeyboardInterrupt within them leaves a mess.
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _leave)
     _open_streams()
     from cli.commands import run
 
@@ -24,6 +21,12 @@ def main() -> None:
 
 def _leave(_signal: int, _frame: FrameType | None) -> None:
     os._exit(EXIT_INTERRUPTED)
+
+
+# As early as can be: while libraries load nothing has begun, and a KeyboardInterrupt within them
+# leaves a mess.
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, _leave)
 
 
 def _open_streams() -> None:

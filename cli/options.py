@@ -137,7 +137,7 @@ _METRICS_OPTIONS = (
         help="The address that Prometheus reaches; 0.0.0.0 for all of this machine.",
     ),
 )
-_INPUT_OPTIONS = (
+_SIZE_OPTIONS = (
     click.option(
         "--pixel-size",
         type=PixelSize(),
@@ -150,6 +150,9 @@ _INPUT_OPTIONS = (
         metavar="FILE.csv",
         help="Pixel sizes per file: columns filename, pixel size(mm), as HC18 has them.",
     ),
+)
+_INPUT_OPTIONS = (
+    *_SIZE_OPTIONS,
     click.option(
         "--frames",
         default="first",
@@ -207,6 +210,22 @@ def filter_options(command: Callable[..., None]) -> Callable[..., None]:
         command(which=asked(batch=batch, named=named, words=words), **given)
 
     for option in reversed(_FILTER_OPTIONS):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+def size_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Hand the pixel sizes that a person gives to the command as ``sizes``, or None."""
+
+    @functools.wraps(command)
+    def wrapped(pixel_size: Spacing | None, pixel_sizes: Path | None, **others: Any) -> None:
+        from worker.intake.pixel_sizes import PixelSizes, read_table
+
+        is_given = not (pixel_size is None and pixel_sizes is None)
+        table = {} if pixel_sizes is None else read_table(pixel_sizes)
+        command(sizes=PixelSizes(pixel_size, table) if is_given else None, **others)
+
+    for option in reversed(_SIZE_OPTIONS):
         wrapped = option(wrapped)
     return wrapped
 

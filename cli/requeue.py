@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from cli.console import stderr
-from cli.options import scan_code
+from cli.options import scan_code, size_options
 from worker.result import Status
 from worker.settings import Settings
 from worker.store.batches import find_batch
 from worker.store.recovery import REQUEUEABLE, requeue
 from worker.store.session import open_database
 
+if TYPE_CHECKING:
+    from worker.intake.pixel_sizes import PixelSizes
 
 @click.command()
 @click.argument("batch", required=False)
@@ -30,14 +34,20 @@ from worker.store.session import open_database
     metavar="S",
     help="Only scans that ended more than S seconds ago.",
 )
+@size_options
 def command(
-    batch: str | None, statuses: tuple[str, ...], code: str | None, older_than_s: float | None
+    batch: str | None,
+    statuses: tuple[str, ...],
+    code: str | None,
+    older_than_s: float | None,
+    sizes: PixelSizes | None,
 ) -> None:
     """Put failed or rejected scans in the queue again: of BATCH, or of all by code or age.
 
-    BATCH is a name, the beginning of one, or last.
+    BATCH is a name, the beginning of one, or last. A pixel size that is given now counts from now
+    on, for the files of the table or for all that are queued again.
 
-    Example: hc-batch requeue 20260131-081500-3fa9 --status failed
+    Example: hc-batch requeue last --code spacing-unknown --pixel-sizes sizes.csv
     """
     if batch is None and code is None and older_than_s is None:
         raise click.UsageError("name a BATCH, or for all batches a --code or --older-than")
@@ -48,6 +58,9 @@ def command(
     with open_database(settings) as database:
         wanted = [Status(status) for status in statuses] or REQUEUEABLE
         name = None if batch is None else find_batch(database, batch)
-        count = requeue(database, name, wanted, code, older_than_s)
+        size_of = None if sizes is None else sizes.of_stored
+        count = requeue(database, name, wanted, code, older_than_s, size_of)
+        if sizes is not None:
+            sizes.tell_unused()
         stderr.print(f"{count} scans are queued again")
         publish_now(database, settings)

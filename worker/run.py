@@ -8,6 +8,7 @@ from pathlib import Path
 from worker.intake.discover import Options, Request
 from worker.intake.submit import OnIntake, take_in
 from worker.measuring.leased import OnFinished, measure_batch
+from worker.private_folder import require_temporary
 from worker.queue.publisher import Hints
 from worker.queue.reconciler import free_lost
 from worker.settings import Settings
@@ -26,6 +27,7 @@ def prepare_run(
 
     Raises ``OperatorError`` before anything is stored, and ``ServiceUnavailable``.
     """
+    require_temporary()
     request = Request.of(paths, options, settings.data_roots)
     return take_in(database, BatchKind.RUN, request, Hints(None), on_progress).batch
 

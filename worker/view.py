@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from worker.errors import ScanFailed, ScanRejected
 from worker.intake.discover import Options, Request
+from worker.private_folder import require_temporary
 from worker.settings import Settings
 from worker.store.batches import NewScan, NewSkip
 
@@ -37,6 +38,7 @@ def view(
     """
     from worker.reports.pictures.folder import make_folder
 
+    require_temporary()
     request = Request.of(paths, options, settings.data_roots)
     make_folder(folder, [path for path in request.paths if path.is_dir()])
     scans: list[NewScan] = []

@@ -11,7 +11,7 @@ import pytest
 from worker.intake.submit import submit
 from worker.result import Result, Status
 from worker.settings import Settings
-from worker.store.claims import claim_next, finish
+from worker.store.claims import claim_next, finish, give_back
 from worker.store.session import Database
 
 DAMAGED = b"\x89PNG\r\n\x1a\n"
@@ -107,3 +107,32 @@ def test_no_time_remains_while_no_worker_listens(
     done = hc(environment, "status", batch)
     assert done.stdout == f"{batch}: 3 measured, 2 queued, 2 skipped\n"
     assert "no worker listens" in done.stderr
+
+
+def test_a_pixel_size_may_come_with_requeue(
+    environment: dict[str, str], settings: Settings, database: Database, folder: Path
+) -> None:
+    """For the files of a table, or for all; what is not in the table keeps what it had."""
+    (folder / "b.png").write_bytes(DAMAGED + b"b")
+    batch = submit(settings, [folder]).batch
+    table = folder.with_name("sizes.csv")
+    table.write_text("filename;pixel size(mm)\nin/a.png;0,25\nelsewhere.png;0,5\n")
+
+    def refused_then(*words: str | Path) -> list[tuple[float, float] | None]:
+        for claimed in claim_next(database, batch, "test", lease_s=60, limit=9):
+            finish(database, claimed, Result(Status.REJECTED, "m", code="spacing-unknown"))
+        done = hc(environment, "requeue", "last", "--code", "spacing-unknown", *words)
+        assert "2 scans are queued again" in done.stderr
+        assert ("1 of 2 names are files here" in done.stderr) == (table in words)
+        given = [claimed.manual for claimed in claim_next(database, batch, "t", lease_s=9, limit=9)]
+        give_back(database, "t")
+        return [size and (size.row_mm, size.column_mm) for size in given]
+
+    assert refused_then("--pixel-sizes", table) == [(0.25, 0.25), None]
+    assert refused_then("--pixel-size", "0.1,0.2") == [(0.1, 0.2)] * 2
+    assert refused_then("--pixel-size", "0.3", "--pixel-sizes", table) == [(0.25, 0.25), (0.3, 0.3)]
+    assert refused_then() == [(0.25, 0.25), (0.3, 0.3)]
+    table.write_text("filename;size\n")
+    done = hc(environment, "requeue", "last", "--pixel-sizes", table)
+    assert done.returncode == 2
+    assert "[pixel-sizes-invalid]" in done.stderr

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import resource
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -13,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from worker.errors import DiskFull, OutputUnwritable
+from cli import commands
+from worker.errors import DiskFull, OutputUnwritable, ServiceUnavailable
 from worker.reports.output_file import replacing
 from worker.store.batches import BatchKind, NewScan, insert_scans, open_batch
 from worker.store.session import Database
@@ -131,6 +134,9 @@ def test_a_full_disk_is_named() -> None:
         ('"$@" results --format csv | head -n 1; exit ${PIPESTATUS[0]}', 141, ""),
         ('"$@" results | true; exit ${PIPESTATUS[0]}', 141, ""),
         ('"$@" --help | true; exit ${PIPESTATUS[0]}', 141, ""),
+        ('"$@" nonsense 2>&1 | true; exit ${PIPESTATUS[0]}', 2, ""),
+        ('"$@" nonsense 2>/dev/full', 2, ""),
+        ('"$@" results nothing 2>/dev/full', 2, ""),
     ],
 )
 def test_each_standard_output_has_its_end(
@@ -172,3 +178,29 @@ def test_ctrl_c_while_libraries_load_ends_in_silence(
         said = process.stderr.read()
     assert process.returncode == 130, said[-2000:]
     assert "Traceback" not in said
+
+
+def test_a_service_that_hangs_up_is_no_reader_of_ours() -> None:
+    """Both are a broken pipe to the kernel: only standard output's ends like one."""
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    with ours, pytest.raises(ServiceUnavailable, match="Broken pipe"), commands.readers():
+        ours.send(b"PING")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs the right to mount")
+@pytest.mark.parametrize("words", [["run", "."], ["worker"], ["view", "."], ["bench", "reading"]])
+def test_a_machine_without_room_for_temporary_files(
+    environment: dict[str, str], words: list[str]
+) -> None:
+    line = "for i in /tmp /var/tmp; do mount -t tmpfs -o ro none $i; done; cd /proc/$$/fdinfo; "
+    done = subprocess.run(
+        ["unshare", "--mount", "bash", "-c", line + '"$@"', "bash", *COMMAND, *words],
+        env=environment | {"HC_DATA_DIR": "/dev/shm/none", "HC_DATABASE_URL": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "for temporary files: No usable temporary directory" in done.stderr
+    assert "TMPDIR. [folder-unusable]" in done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -21,6 +22,8 @@ from worker.errors import (
     DatabaseReadOnly,
     DatabaseRefused,
     DatabaseUnreachable,
+    DiskFull,
+    FolderUnusable,
     SchemaOutdated,
 )
 from worker.result import FileIdentity, Result, Status
@@ -243,3 +246,43 @@ def test_what_is_made_is_for_this_user_alone(tmp_path: Path) -> None:
     assert settings.data_dir.stat().st_mode & 0o777 == 0o700
     assert set(modes.values()) == {0o600}
     assert len(modes) == 3
+
+
+@pytest.mark.parametrize(
+    "place", ["a file/db", "a file/inner/db", ".", "pipe", "/dev/null", "/proc/none/db", "n" * 300]
+)
+def test_a_place_where_sqlite_cannot_be_is_a_setting(tmp_path: Path, place: str) -> None:
+    (tmp_path / "a file").touch()
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(FolderUnusable, match=re.escape(str(tmp_path / place))):
+        open_database(Settings(tmp_path / "data", f"sqlite:///{tmp_path / place}")).__enter__()
+
+
+def test_a_full_disk_is_no_database_out_of_reach(tmp_path: Path) -> None:
+    with open_database(Settings(tmp_path, f"sqlite:///{tmp_path / 'db'}")) as database:
+        batch = open_batch(database, BatchKind.SUBMIT, "key", "label")
+        with database.reading() as connection:  # a limit of the one connection there is
+            pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+            connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(DiskFull, match="database or disk is full"):
+            insert_scans(
+                database, batch, [NewScan(f"{n}" * 100) for n in range(999)], published=True
+            )
+
+
+def test_a_second_connection_of_one_process_costs_the_first_nothing(tmp_path: Path) -> None:
+    """Closing a file gives up its process's locks there: who came next took SQLite's log away."""
+    environment = os.environ | {"HC_DATA_DIR": str(tmp_path), "HC_DATABASE_URL": ""}
+    settings = Settings.from_environment(environment)
+
+    def status() -> str:
+        words = [COMMAND, "status"]
+        return subprocess.run(words, env=environment, capture_output=True, text=True).stdout
+
+    with open_database(settings) as first:
+        batch = open_batch(first, BatchKind.SUBMIT, "key", "label")
+        with open_database(settings):
+            pass
+        assert "all: nothing yet" in status()
+        insert_scans(first, batch, [NewScan("a.png")], published=True)
+        assert "all: 1 queued" in status()

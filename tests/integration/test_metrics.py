@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,11 +20,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from hcmodel.model_card import SHIPPED
 from worker.intake.submit import submit
+from worker.queue.exporter import exporting
 from worker.result import Status
 from worker.sample_files import write_series
 from worker.settings import Settings
 from worker.store.progress import wait
-from worker.store.session import Database
+from worker.store.session import Database, open_database
 
 pytestmark = pytest.mark.skipif(not SHIPPED.exists(), reason="needs the shipped weights")
 
@@ -120,3 +124,46 @@ def test_a_port_in_use_is_named(environment: dict[str, str]) -> None:
     assert ended.returncode == 2
     assert "port-unusable" in ended.stderr
     assert port in ended.stderr
+
+
+def answer(port: int) -> int:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as page:
+            return int(page.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_no_scrape_stops_the_next_one(
+    postgresql_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Clients that say nothing, or leave, and a folder that was swept away."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(shared))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    caplog.set_level(logging.INFO)
+    with (
+        open_database(Settings(tmp_path, postgresql_url)) as database,
+        exporting(("127.0.0.1", port), database, f"redis://127.0.0.1:{port}/0", []),
+        socket.create_connection(("127.0.0.1", port)),
+    ):
+        assert "exporter" in {thread.name for thread in threading.enumerate()}
+        assert answer(port) == 200
+        for said in (b"", b"GET /metrics HTTP/1.0\r\n\r\n", b"\0" * 99):
+            with socket.create_connection(("127.0.0.1", port)) as client:
+                client.send(said)
+        for garbage in (b"", b"\xff" * 40, b"\x20\0\0\0\0\0\0\0" + b"\x30\0\0\0" * 10):
+            (shared / "counter_1.db").write_bytes(garbage)
+            assert answer(port) in (200, 500)
+        assert answer(port) == 500
+        (shared / "counter_1.db").unlink()
+        assert answer(port) == 200
+    assert caplog.text.count("metrics cannot be served") <= 3, "once for each kind"
+    assert "metrics are served again" in caplog.text
+    with socket.create_server(("127.0.0.1", port)):
+        pass

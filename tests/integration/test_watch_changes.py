@@ -128,6 +128,22 @@ def test_a_sidecar_that_comes_later_or_slowly_counts(
     assert sources(database) == ["a.png"], "in its own row"
 
 
+def test_a_link_whose_target_was_moved_has_its_row_already(
+    settings: Settings, database: Database, inbox: Path
+) -> None:
+    """It follows, and is no second file that is missing."""
+    (inbox / "target.png").write_bytes(PNG)
+    (inbox / "alias.png").symlink_to("target.png")
+    with watching(settings, inbox, how=MOVE):
+        until(lambda: sources(database) == ["alias.png", "target.png"])
+        end(database, "target.png")
+        until(lambda: not (inbox / "target.png").exists())
+        time.sleep(1)  # for two looks and more at what leads nowhere
+        end(database, "alias.png")
+        until(lambda: files(inbox) == ["done/alias.png", "done/target.png"])
+    assert sources(database) == ["alias.png", "target.png"]
+
+
 def test_a_name_without_room_for_that_of_a_sidecar_is_moved(
     settings: Settings, database: Database, inbox: Path
 ) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -20,8 +19,6 @@ from worker.reading.formats import STRUCTURED_REPORT
 from worker.reading.sidecar import without_sidecars
 from worker.roots import Roots
 from worker.store.batches import NewScan, NewSkip
-
-logger = logging.getLogger(__name__)
 
 FIRST = FramePolicy("first")
 
@@ -95,10 +92,7 @@ class Request:
             else:
                 # Named by a person, so it gets a row and is refused there where it is no image.
                 yield from self._scans(path)
-        if self.sizes.by_name:
-            names, used = len(self.sizes.by_name), len(self.sizes.used)
-            if used < names:
-                logger.warning("pixel sizes: %d of %d names are files here", used, names)
+        self.sizes.tell_unused()
 
     def look_at(self, path: Path, version: str = "") -> Iterator[NewScan | NewSkip]:
         """Yield the scans of one file of a folder, or why it has none.

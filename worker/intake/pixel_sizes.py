@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import logging
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from pathlib import Path
 from hcmodel.spacing import Spacing
 from worker.errors import PixelSizesInvalid
 from worker.reading.sidecar import parse_pixel_size
+
+logger = logging.getLogger(__name__)
 
 _MAX_TABLE_BYTES = 64 * 1024**2
 """A row takes some forty bytes: enough for a million files."""
@@ -36,6 +39,17 @@ class PixelSizes:
     def of(self, path: Path) -> Spacing | None:
         """Return the size of the file's pixels, where somebody gave one."""
         return self._from_table(path) or self.for_all
+
+    def tell_unused(self) -> None:
+        """Log how many names of the table are no files here, where there are any."""
+        names, used = len(self.by_name), len(self.used)
+        if used < names:
+            logger.warning("pixel sizes: %d of %d names are files here", used, names)
+
+    def of_stored(self, source: str) -> Spacing | None:
+        """Return the size for a file by its name in the ledger, ``ROOT:path`` or a path."""
+        is_path = source.startswith("/")
+        return self.of(Path(source if is_path else source.replace(":", "/", 1)))
 
     def _from_table(self, path: Path) -> Spacing | None:
         if not self.by_name:

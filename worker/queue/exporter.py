@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import socket
+import struct
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+from wsgiref.simple_server import WSGIRequestHandler, make_server
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import ThreadingWSGIServer
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
@@ -18,10 +24,16 @@ from worker.log import Hindrance
 from worker.multiprocess_metrics import Address
 from worker.queue.celery_app import KEY_PREFIX, QUEUE
 from worker.queue.redis_client import connect, translated
+from worker.retry import repeating
 from worker.store.progress import census
 from worker.store.session import Database
 
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
 logger = logging.getLogger(__name__)
+
+_PAUSE_S = 0.02  # so that a connection that cannot be accepted does not keep a processor busy
 
 
 @contextmanager
@@ -35,20 +47,65 @@ def exporting(
     if address is None:
         yield
         return
-    host, port = address
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     registry.register(_Present(database, broker_url, disks))
+    with (
+        closing(_listening(address, registry)) as server,
+        repeating("exporter", server.handle_request, _PAUSE_S, at_once=True),
+    ):
+        yield
+
+
+class _Server(ThreadingWSGIServer):
+    """Answers each scrape in a thread of its own."""
+
+    timeout = 0.5  # seconds for one ``handle_request``: for so long the end may have to wait
+
+    def close(self) -> None:
+        """Listen no more; who is being answered is not waited for."""
+        self.server_close()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Tell of one who left before the answer, and the like, without a traceback."""
+        logger.debug("a scrape failed: %s", type(sys.exception()).__name__)
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = 30  # seconds for one who connects and asks nothing
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing of each scrape."""
+
+
+def _listening(address: Address, registry: CollectorRegistry) -> _Server:
+    host, port = address
     try:
-        server, thread = start_http_server(port, host, registry)
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        of_family = type("_OfFamily", (_Server,), {"address_family": family})
+        server: _Server = make_server(host, port, _answers(registry), of_family, _Handler)
     except OSError as error:
         raise PortUnusable(f"{host}:{port}: {error.strerror or error}") from error
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    return server
+
+
+def _answers(registry: CollectorRegistry) -> WSGIApplication:
+    """Return what answers a scrape; where it cannot, that is told once, in a line."""
+    hindrance = Hindrance(logger, "metrics are served again")
+    answer = make_wsgi_app(registry)
+
+    def told(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        try:
+            body: list[bytes] = answer(environ, start_response)
+        except (OSError, LookupError, RuntimeError, ValueError, struct.error) as error:
+            # What the processes counted lies in files, which may be damaged or swept away.
+            hindrance.tell(f"metrics cannot be served: {type(error).__name__}")
+            start_response("500 Internal Server Error", [])
+            return []
+        hindrance.tell(None)
+        return body
+
+    return told
 
 
 class _Present(Collector):

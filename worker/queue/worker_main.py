@@ -13,6 +13,7 @@ from worker import log
 from worker.errors import HcBatchError
 from worker.measuring.instrument import verify_weights
 from worker.multiprocess_metrics import Address
+from worker.private_folder import require_temporary
 from worker.queue.broker import serving
 from worker.queue.celery_app import create_app
 from worker.queue.exporter import exporting
@@ -30,11 +31,12 @@ def serve(settings: Settings, concurrency: int = 1, metrics: Address | None = No
 
     ``concurrency``: processes with a network each; one per GPU. ``metrics``: where to serve them.
     Waits for a database or broker out of reach. Raises ``ModelMismatch`` before it takes a message
-    that it could not measure.
+    that it could not measure, and ``FolderUnusable``.
     """
     log.configure(settings.log_level, settings.log_format)
     # Its own words are no log lines, and its warning of root is about pickle, which is refused.
     warnings.simplefilter("ignore", SecurityWarning)
+    require_temporary()
     verify_weights(settings)
     with ExitStack() as stack:
         broker_url = until_available(lambda: stack.enter_context(serving(settings)))

@@ -22,6 +22,7 @@ from worker.errors import (
     DatabaseReadOnly,
     DatabaseRefused,
     DatabaseUnreachable,
+    DiskFull,
     HcBatchError,
     SchemaOutdated,
 )
@@ -33,12 +34,14 @@ _BY_STATE: tuple[tuple[str, type[HcBatchError]], ...] = (
     ("22P05", DatabaseRefused),  # untranslatable_character: the database is not in UTF-8
     ("42", SchemaOutdated),  # undefined tables, columns and the like
     ("3F", SchemaOutdated),  # invalid_schema_name
+    ("53100", DiskFull),  # disk_full
     ("53300", DatabaseCrowded),  # too_many_connections
 )
 
 # By the driver's words, where there is no state: SQLite's, and those of a refused connection.
 _BY_WORDS: tuple[tuple[str, type[HcBatchError]], ...] = (
     ("readonly database|read-only transaction", DatabaseReadOnly),
+    ("disk is full|No space left on device|[Dd]isk quota exceeded", DiskFull),
     ("no such table|no such column|has no column", SchemaOutdated),
     ("too many (clients|connections)|connection slots|no more connections", DatabaseCrowded),
 )
@@ -56,8 +59,8 @@ _GRANTS = {
 def translated() -> Iterator[None]:
     """Raise this product's own errors for those of the database that are not about a row.
 
-    ``DatabaseUnreachable``, ``DatabaseReadOnly`` and ``DatabaseCrowded`` pass; ``DatabaseRefused``
-    and ``SchemaOutdated`` wait for a person. What is left is a mistake of ours.
+    ``DatabaseUnreachable``, ``DatabaseReadOnly``, ``DatabaseCrowded`` and ``DiskFull`` pass;
+    ``DatabaseRefused`` and ``SchemaOutdated`` wait for a person. What is left is a mistake of ours.
     """
     try:
         yield

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    bindparam,
     delete,
     func,
     insert,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     update,
 )
 
+from hcmodel.spacing import Spacing
 from worker.errors import Cancelled, CrashedWorker
 from worker.result import Status
 from worker.store.batches import BatchKind, require
@@ -104,10 +106,12 @@ def requeue(
     statuses: Collection[Status] = REQUEUEABLE,
     code: str | None = None,
     older_than_s: float | None = None,
+    size_of: Callable[[str], Spacing | None] | None = None,
 ) -> int:
     """Queue failed or rejected scans of a batch, or of all, once more; return how many.
 
-    ``older_than_s``: only those that ended longer ago. Their results go, their history stays.
+    ``older_than_s``: only those that ended longer ago. ``size_of``: the pixel size that a person
+    now gives for a source, or None where it stays as it was. Their results go, their history stays.
     Workers take a batch over, whoever began it. Raises ``BatchUnknown``.
     """
     again: list[ColumnElement[bool]] = [ScanRow.state.in_(set(statuses) & set(REQUEUEABLE))]
@@ -120,7 +124,30 @@ def requeue(
     with database.writing() as connection:
         if batch_id is not None:
             require(connection, batch_id)
+        if size_of is not None:
+            _give_sizes(connection, again, size_of)
         return _queue_again(connection, again)
+
+
+def _give_sizes(
+    connection: Connection,
+    again: Sequence[ColumnElement[bool]],
+    size_of: Callable[[str], Spacing | None],
+) -> None:
+    rows = connection.execute(select(ScanRow.id, ScanRow.source).where(*again)).all()
+    sizes = [(scan_id, size_of(source)) for scan_id, source in rows]
+    given = [
+        {"of_scan": scan_id, "row_mm": size.row_mm, "column_mm": size.column_mm}
+        for scan_id, size in sizes
+        if size is not None
+    ]
+    if given:
+        connection.execute(
+            update(ScanRow)
+            .where(ScanRow.id == bindparam("of_scan"))
+            .values(manual_row_mm=bindparam("row_mm"), manual_column_mm=bindparam("column_mm")),
+            given,
+        )
 
 
 def retry_changed(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import os
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from worker.errors import DatabaseUnreachable, FolderUnusable
-from worker.private_folder import make_private
+from worker.private_folder import make_missing, make_private, refusal_of
 from worker.settings import Settings
 from worker.store import schema
 from worker.store.database_errors import translated
@@ -91,7 +91,7 @@ def open_database(settings: Settings) -> Iterator[Database]:
 def make_engine(database_url: str) -> Engine:
     """Return an engine with the settings that the ledger's protocol relies on.
 
-    Raises ``DatabaseUnreachable`` where SQLite's folder cannot be made.
+    Raises as ``refusal_of`` tells where SQLite's file or its folder cannot be made.
     """
     url = make_url(database_url)
     if url.get_backend_name() == "postgresql":
@@ -100,13 +100,18 @@ def make_engine(database_url: str) -> Engine:
         )
     path = Path(url.database or "")
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # SQLite gives its other files the mode of this one.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        make_missing(path.parent)
+        # SQLite gives its other files the mode of this one. One that is there is not opened: to
+        # close it would give up all locks that this process has there through other connections.
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        mode = path.stat().st_mode
     except OSError as error:
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise FolderUnusable(f"{path}: {error.strerror}") from error
-        raise DatabaseUnreachable(f"{path}: {error.strerror}") from error
+        raise refusal_of(path, error) from error
+    if not stat.S_ISREG(mode):
+        raise FolderUnusable(f"{path}: no regular file")
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise FolderUnusable(f"{path}: no right to read and write it")
     engine = create_engine(url, hide_parameters=True)
     event.listen(engine, "do_connect", partial(_refuse_missing, path))
     event.listen(engine, "connect", partial(_configure_sqlite, path))

@@ -7,6 +7,7 @@ apart. Versions of size and time alone, from earlier releases, are still known.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -41,6 +42,8 @@ class Verdict:
 
 def judge(ready: Ready, taken: Sequence[TakenFile], roots: Sequence[Path]) -> Verdict:
     """Compare a file as it is now with what the ledger holds of its path, the oldest first."""
+    if taken and _leads_nowhere(ready.path):
+        return Verdict(Standing.KNOWN, taken[-1].version)
     now = ready.version.split(":")
     for file in reversed(taken):
         then = file.version.split(":")
@@ -61,6 +64,11 @@ def judge(ready: Ready, taken: Sequence[TakenFile], roots: Sequence[Path]) -> Ve
         if file.status is Status.RUNNING and not is_unproven:
             return Verdict(Standing.BUSY, file.version)
     return Verdict(Standing.NEW, ready.version)
+
+
+def _leads_nowhere(path: Path) -> bool:
+    """Whether it is a link to what has gone, as to a file that was moved when it had ended."""
+    return path.is_symlink() and not os.path.exists(path)
 
 
 def _sha256(ready: Ready, roots: Sequence[Path]) -> str | None:
