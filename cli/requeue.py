@@ -17,6 +17,7 @@ from worker.store.session import open_database
 if TYPE_CHECKING:
     from worker.intake.pixel_sizes import PixelSizes
 
+
 @click.command()
 @click.argument("batch", required=False)
 @click.option(
