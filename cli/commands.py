@@ -48,6 +48,7 @@ COMMANDS = {
     "view": ("cli.view", "Measure files and draw what was found."),
     "results": ("cli.results", "Show or export the rows."),
     "report": ("cli.report", "Write a report: one page, or methods and results for a paper."),
+    "export": ("cli.export", "Write measurements as DICOM, FHIR or HC18 objects."),
     "serve": ("cli.serve", "Show results as pages, and let people review them."),
     "requeue": ("cli.requeue", "Put failed or rejected scans in the queue again."),
     "cancel": ("cli.cancel", "End what a batch has not finished yet."),

@@ -95,6 +95,15 @@ class FileDamaged(ScanRejected):
     code = "file-damaged"
 
 
+class NotDicom(ScanRejected):
+    """The file is no DICOM image, so that no DICOM report can refer to it.
+
+    Export it as fhir, hc18 or dicom-sc, which need no such image.
+    """
+
+    code = "not-dicom"
+
+
 class NoPixelData(ScanRejected):
     """The DICOM file holds no pixels.
 

@@ -55,6 +55,7 @@ class NoReference(StrEnum):
     FETUSES_UNNAMED = "fetuses-unnamed"
     CONTRADICTION = "contradiction"
     UNIT_UNKNOWN = "unit-unknown"
+    OWN = "own"
 
 
 NO_REFERENCE = {
@@ -64,6 +65,7 @@ NO_REFERENCE = {
     NoReference.CONTRADICTION: "it holds several head circumferences that count, and they differ; "
     "give the right one with --reference",
     NoReference.UNIT_UNKNOWN: "its head circumference is neither in cm nor in mm",
+    NoReference.OWN: "this product made it, and its own values are no other's to compare with",
 }
 """What a person is told, by the word."""
 

@@ -45,6 +45,23 @@ class Region:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageReference:
+    """What an object says of the DICOM image to which it refers.
+
+    ``patient``: texts of the patient and study module by keyword; empty unless they were asked for,
+    and never stored.
+    """
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    series_instance_uid: str
+    study_instance_uid: str
+    frames: int
+    sha256: str
+    patient: dict[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Scan:
     """One frame of one file, in memory.
 

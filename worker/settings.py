@@ -288,6 +288,18 @@ class Settings:
             "seconds after which Redis hands out an unacknowledged message again",
         ),
     )
+    uid_key: str | None = field(
+        default=None,
+        repr=False,
+        metadata=_read_from(
+            "HC_UID_KEY",
+            _key,
+            "16 characters or more, the same on all machines: the UIDs of exported objects are "
+            "HMAC-SHA256 under it",
+            shown="made once, in `HC_DATA_DIR`",
+            is_secret=True,
+        ),
+    )
     failpoints: Mapping[str, Signals] = field(
         default_factory=dict,
         metadata=_read_from(

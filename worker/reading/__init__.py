@@ -21,7 +21,7 @@ from worker.reading.source import open_source, resolve_inside
 
 if TYPE_CHECKING:
     from worker.reference import ExamReport
-    from worker.scan import Scan
+    from worker.scan import ImageReference, Scan
 
 __all__ = [
     "FileFormat",
@@ -30,6 +30,7 @@ __all__ = [
     "classify",
     "frame_indices",
     "read",
+    "read_image_reference",
     "read_report",
     "resolve_inside",
 ]
@@ -75,3 +76,17 @@ def read_report(path: Path, *, roots: Sequence[Path] = ()) -> ExamReport:
 
     with silence(), open_source(path, roots) as source:
         return read_exam_report(source)
+
+
+def read_image_reference(
+    path: Path, *, with_patient: bool = False, roots: Sequence[Path] = ()
+) -> ImageReference:
+    """Read what an object that refers to this DICOM image must say of it.
+
+    Raises a ``ScanRejected`` by name where the file cannot be read, or is no DICOM image.
+    """
+    from worker.reading.image_reference import read_image_reference
+    from worker.reading.library_errors import silence
+
+    with silence(), open_source(path, roots) as source:
+        return read_image_reference(source, with_patient=with_patient)

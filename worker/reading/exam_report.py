@@ -59,6 +59,9 @@ _HEADINGS = {
 }
 _BIOMETRY = Code("125002", "DCM")
 
+_OWN = "HC-BATCH"
+"""As ``worker.reports.objects`` signs its reports, which archives send back like any other."""
+
 _CODE = re.compile(r"[A-Za-z0-9._-]{1,16}")
 _PLAUSIBLE_MM = (10.0, 500.0)
 _PLAUSIBLE_WEEKS = (4.0, 45.0)
@@ -84,6 +87,8 @@ def read_exam_report(source: Source) -> ExamReport:
     study, instance = tags.uid(root, "StudyInstanceUID"), tags.uid(root, "SOPInstanceUID")
     nodes = list(nodes_of(root))
     found = ExamReport(study, instance)
+    if tags.code(root, "Manufacturer") == tags.code(root, "ManufacturerModelName") == _OWN:
+        return replace(found, problem=NoReference.OWN)
     heads, unread = _values(nodes, _HC)
     if not heads:
         problem = NoReference.UNIT_UNKNOWN if unread else NoReference.NO_HC

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from typing import Annotated, Any
 
 from sqlalchemy import ColumnElement, Select, SQLColumnExpression, func, select
@@ -82,11 +83,38 @@ def select_rows(
 ) -> Iterator[ReportRow]:
     """Yield the rows in the order of submission, or the newest first; memory stays flat."""
     order = ScanRow.id.desc() if newest_first else ScanRow.id
-    statement = rows_statement(which).order_by(order).limit(limit)
+    yield from _yielded(database, rows_statement(which).order_by(order).limit(limit))
+
+
+def _yielded(database: Database, statement: Select[Any]) -> Iterator[ReportRow]:
     with database.reading() as connection:
         lines = connection.execution_options(yield_per=_FETCH).execute(statement)
         for line in lines:
             yield assembled(ReportRow, line._asdict())
+
+
+def select_by_study(
+    database: Database, which: Filter, *, limit: int | None = None
+) -> Iterator[list[ReportRow]]:
+    """Yield the rows of each study together; each row that knows no study stands alone.
+
+    Without a ``limit`` no more than one study's rows are in memory; it counts the newest rows.
+    """
+    if limit is None:
+        order = (RESULT_COLUMNS["study_instance_uid"], ScanRow.id)
+        rows = _yielded(database, rows_statement(which).order_by(*order))
+    else:
+        newest = select_rows(database, which, limit=limit, newest_first=True)
+        rows = iter(sorted(newest, key=_by_study))
+    for study, of_study in groupby(rows, key=lambda row: row.file.study_instance_uid):
+        if study is None:
+            yield from ([row] for row in of_study)
+        else:
+            yield list(of_study)
+
+
+def _by_study(row: ReportRow) -> tuple[str, int]:
+    return row.file.study_instance_uid or "", row.scan_id
 
 
 def rows_statement(which: Filter) -> Select[Any]:

@@ -16,7 +16,7 @@ import numpy as np
 from hcmodel.geometry import Spacing
 from worker.exam import Exam
 from worker.reference import AgeSource, Derivation, ExamReport, NoReference, Reference
-from worker.scan import Box, Region, Scan
+from worker.scan import Box, ImageReference, Region, Scan
 
 LENGTHS = struct.Struct("<LL")
 
@@ -67,6 +67,16 @@ def to_report(head: dict[str, Any]) -> ExamReport:
             "problem": None if problem is None else NoReference(problem),
         }
     )
+
+
+def from_image_reference(image: ImageReference) -> dict[str, Any]:
+    """Return the head that carries what is said of an image."""
+    return dataclasses.asdict(image)
+
+
+def to_image_reference(head: dict[str, Any]) -> ImageReference:
+    """Return what ``from_image_reference`` packed."""
+    return ImageReference(**head)
 
 
 def _reference(fields: dict[str, Any]) -> Reference:

@@ -26,7 +26,7 @@ from worker.errors import CrashedWorker, DecodeTimeout, ScanRejected
 from worker.exam import Pseudonyms
 from worker.reading.sandbox import messages
 from worker.reference import ExamReport
-from worker.scan import Scan
+from worker.scan import ImageReference, Scan
 
 MEMORY_BYTES = 1024**3
 """Address space of a process: for its libraries and the largest image that is allowed."""
@@ -99,6 +99,15 @@ class ReaderPool:
         """
         head, _ = self._ask({"report": str(path.absolute())})
         return messages.to_report(head)
+
+    def read_image_reference(self, path: Path, *, with_patient: bool = False) -> ImageReference:
+        """Read as ``worker.reading.read_image_reference`` does, and raise what it raises.
+
+        Also ``CrashedWorker`` and ``DecodeTimeout``, after which the pool goes on as before.
+        """
+        request = {"reference": str(path.absolute()), "with_patient": with_patient}
+        head, _ = self._ask(request)
+        return messages.to_image_reference(head)
 
     def _ask(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         reader = self._idle.get()

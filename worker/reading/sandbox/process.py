@@ -18,7 +18,7 @@ from hcmodel.geometry import Spacing
 from worker import failpoint
 from worker.errors import ScanRejected, TooLarge
 from worker.exam import Pseudonyms
-from worker.reading import read, read_report
+from worker.reading import read, read_image_reference, read_report
 from worker.reading.sandbox import messages
 
 # The owner keeps the deadline. This is for the child of an owner that was killed meanwhile.
@@ -60,6 +60,7 @@ def _load_libraries() -> None:
     """Import them now, so that the first file's time is its own."""
     import worker.reading.dicom
     import worker.reading.exam_report
+    import worker.reading.image_reference
     import worker.reading.raster  # noqa: F401
 
 
@@ -69,6 +70,11 @@ def _answer(request: dict[str, Any], roots: list[Path]) -> bytes:
         if "report" in request:
             report = read_report(Path(request["report"]), roots=roots)
             return messages.pack(messages.from_report(report))
+        if "reference" in request:
+            image = read_image_reference(
+                Path(request["reference"]), with_patient=request["with_patient"], roots=roots
+            )
+            return messages.pack(messages.from_image_reference(image))
         manual = request["manual"]
         scan = read(
             Path(request["path"]),
