@@ -70,7 +70,7 @@ def file_bytes(data: Dataset) -> bytes:
     meta.MediaStorageSOPClassUID = data.SOPClassUID
     meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID
     meta.ImplementationClassUID = IMPLEMENTATION
-    meta.ImplementationVersionName = "HC_BATCH"
+    meta.ImplementationVersionName = "HCBATCH"
     data.file_meta = meta
     out = io.BytesIO()
     data.save_as(out, enforce_file_format=True)
