@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any
 
 import click
 
@@ -13,21 +15,63 @@ from cli.console import FILE_WIDTH, TextConsole, stderr, stdout
 from cli.filter_words import Asked
 from cli.options import filter_options, overlays_option
 from cli.overlays import write_overlays
-from cli.table import rows_table
-from worker.reports.forms import FORMS, write_rows
-from worker.reports.output_file import replacing
+from cli.short_paths import ShownPaths
+from cli.table import rows_table, values_table
+from worker.reports.extract import COLUMNS, Extract, extract_rows
+from worker.reports.forms import FORMS, write
+from worker.reports.output_file import replacing, replacing_bytes
 from worker.result import NOTICE
 from worker.settings import Settings
-from worker.store.rows import ReportRow, select_rows
-from worker.store.session import open_database
+from worker.store.filter import Filter
+from worker.store.rows import ReportRow, Sort, select_rows
+from worker.store.session import Database, open_database
 
 NEWEST = 50
 TABLE = "table"
 
 
+class ColumnName(click.ParamType[str]):
+    """A column of the rows, for the order with a minus before it where the greatest comes first."""
+
+    name = "COLUMN"
+
+    def __init__(self, *, may_descend: bool = False) -> None:
+        self._may_descend = may_descend
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        """Return the name. Raises ``BadParameter`` where there is no such column."""
+        word = str(value).strip()
+        name = word.removeprefix("-") if self._may_descend else word
+        known = [each for each in COLUMNS if each != "notice" or not self._may_descend]
+        if name not in known:
+            near = " or ".join(difflib.get_close_matches(name, known)) or "one of docs/columns.md"
+            self.fail(f"there is no column {name!r}: {near}?", param, ctx)
+        return word
+
+
+class ColumnNames(ColumnName):
+    """Columns with commas between."""
+
+    name = "COLUMN,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the names, each once. Raises ``BadParameter`` as for one."""
+        words = str(value).split(",")
+        return tuple(dict.fromkeys(super(ColumnNames, self).convert(w, param, ctx) for w in words))
+
+
 @click.command()
 @filter_options
-@click.option("--limit", type=click.IntRange(min=1), help="The newest N rows.")
+@click.option(
+    "--sort",
+    multiple=True,
+    type=ColumnName(may_descend=True),
+    help="In the order of this column; -COLUMN for the greatest first; several for equal ones.",
+)
+@click.option("--columns", type=ColumnNames(), help="Only these columns, in this order.")
+@click.option("--limit", type=click.IntRange(min=1), help="The newest N rows, or first by --sort.")
 @click.option(
     "--format",
     "form",
@@ -43,6 +87,8 @@ TABLE = "table"
 @overlays_option
 def command(
     which: Asked,
+    sort: tuple[str, ...],
+    columns: tuple[str, ...] | None,
     limit: int | None,
     form: str | None,
     target: Path | None,
@@ -50,32 +96,48 @@ def command(
 ) -> None:
     """Show or export the rows, of all batches or of BATCH: a name, the beginning of one, or last.
 
-    A table on a terminal shows the newest 50 unless --limit says otherwise; CSV, JSON and files
-    get all. --overlays draws the same rows. Research use only, not a medical device.
+    A table on a terminal shows the newest 50 unless --limit says otherwise; CSV, JSON, Parquet,
+    XLSX and files get all. --overlays draws the same rows. Research use only, not a medical device.
 
-    Example: hc-batch results last --status measured --out hc.csv
+    Example: hc-batch results last --status measured --sort -hc_mm --out hc.csv
     """
     target = None if target == Path("-") else target
     form = form or _form_of(target)
-    if limit is None and form == TABLE and target is None and sys.stdout.isatty():
-        limit = NEWEST
+    is_shown = form == TABLE and target is None and sys.stdout.isatty()
+    limit = NEWEST if limit is None and is_shown else limit
     settings = Settings.from_environment()
+    order = [Sort(each.removeprefix("-"), each.startswith("-")) for each in sort]
     with open_database(settings) as database:
-        wanted = which.filter(database)
-        rows = select_rows(database, wanted, limit=limit, newest_first=limit is not None)
-        if target is not None:
-            with replacing(target) as file:
-                count = _write(rows, form, file)
-            stderr.print(f"{count} rows in {target}; {NOTICE}")
-        elif form != TABLE:
-            write_rows(rows, form, sys.stdout)
+        asked = Rows(database, which.filter(database), order, limit)
+        paths = ShownPaths(database, settings.data_roots)
+        if form == TABLE:
+            _show(asked, columns, paths, target)
         else:
-            table = rows_table(rows)
-            stdout.print(table)
-            stderr.print(f"{table.row_count} rows; {NOTICE}")
+            _export(asked.extract(columns or tuple(COLUMNS)), form, target)
         if overlays is not None:
-            again = select_rows(database, wanted, limit=limit, newest_first=limit is not None)
-            write_overlays(again, overlays, settings.data_roots)
+            write_overlays(asked.rows(), overlays, settings.data_roots)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What was asked for; the ledger is asked when rows are taken."""
+
+    database: Database
+    which: Filter
+    sort: Sequence[Sort]
+    limit: int | None
+
+    def rows(self) -> Iterator[ReportRow]:
+        """Return the rows."""
+        return select_rows(self.database, self.which, **self._order())
+
+    def extract(self, columns: Sequence[str]) -> Extract:
+        """Return these columns of the rows, for a file."""
+        return extract_rows(self.database, self.which, columns, **self._order())
+
+    def _order(self) -> dict[str, Any]:
+        newest_first = self.limit is not None and not self.sort
+        return {"sort": self.sort, "limit": self.limit, "newest_first": newest_first}
 
 
 def _form_of(target: Path | None) -> str:
@@ -83,9 +145,30 @@ def _form_of(target: Path | None) -> str:
     return suffix if suffix in FORMS else TABLE
 
 
-def _write(rows: Iterable[ReportRow], form: str, file: TextIO) -> int:
-    if form != TABLE:
-        return write_rows(rows, form, file)
-    table = rows_table(rows)
-    TextConsole(file=file, width=FILE_WIDTH).print(table)
-    return table.row_count
+def _show(
+    asked: Rows, columns: tuple[str, ...] | None, paths: ShownPaths, target: Path | None
+) -> None:
+    width = stdout.width if target is None else FILE_WIDTH
+    if columns is None:
+        table = rows_table(asked.rows(), paths, width)
+    else:
+        table = values_table(asked.extract((*columns, "batch")), paths, width)
+    if target is None:
+        table.show(stdout)
+        stderr.print(f"{table.row_count} rows; {NOTICE}")
+        return
+    with replacing(target) as file:
+        table.show(TextConsole(file=file, width=width))
+    stderr.print(f"{table.row_count} rows in {target}; {NOTICE}")
+
+
+def _export(extract: Extract, form: str, target: Path | None) -> None:
+    FORMS[form].writer()  # before a file is begun
+    if target is not None:
+        with replacing_bytes(target) as file:
+            count = write(extract, form, file)
+        stderr.print(f"{count} rows in {target}; {NOTICE}")
+        return
+    if not FORMS[form].is_text and sys.stdout.isatty():
+        raise click.UsageError(f"{form} is no text for a terminal: name a file with --out")
+    write(extract, form, sys.stdout.buffer)

@@ -13,11 +13,13 @@ from cli.exit_codes import EXIT_INTERRUPTED
 from cli.follow import bar, exit_code_for
 from cli.options import input_options, overlays_option, paths_argument, thorough_option
 from cli.overlays import write_overlays
+from cli.short_paths import ShownPaths
 from cli.summary import name_skipped, sum_refused
 from cli.table import counts_line, rows_table
 from worker.errors import NothingToMeasure
 from worker.intake.discover import Options
 from worker.result import NOTICE
+from worker.roots import Roots
 from worker.run import measure_run, prepare_run
 from worker.settings import Settings
 from worker.store.filter import Filter
@@ -61,7 +63,7 @@ def command(
             write_overlays(
                 select_rows(database, Filter(batch=batch)), overlays, settings.data_roots
             )
-        _report(database, batch, paths)
+        _report(database, batch, paths, settings.data_roots)
 
 
 def _measure(database: Database, settings: Settings, batch: str) -> None:
@@ -75,10 +77,10 @@ def _measure(database: Database, settings: Settings, batch: str) -> None:
         measure_run(database, settings, batch, lambda _claim, _status: progress_bar.advance(task))
 
 
-def _report(database: Database, batch: str, paths: tuple[Path, ...]) -> None:
+def _report(database: Database, batch: str, paths: tuple[Path, ...], roots: Roots) -> None:
     limit = NEWEST if sys.stdout.isatty() else None
     rows = select_rows(database, Filter(batch=batch), limit=limit, newest_first=limit is not None)
-    stdout.print(rows_table(rows))
+    rows_table(rows, ShownPaths(database, roots), stdout.width).show(stdout)
     name_skipped(database, batch)
     sum_refused(database, batch)
     done = progress(database, batch)

@@ -17,9 +17,13 @@ Whole = TypeVar("Whole")
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """The unit of a column, in its type."""
+    """The unit of a column, in its type.
+
+    ``decimals``: as many as the quantity deserves in a file; ``None`` keeps all.
+    """
 
     name: str
+    decimals: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,7 @@ class Column:
     optional: bool
     unit: str
     meaning: str
+    decimals: int | None = None
 
 
 def columns_of(kind: type) -> tuple[Column, ...]:
@@ -80,6 +85,7 @@ def _column(name: str, hint: Any) -> Column:
     value, *notes = get_args(hint) if get_origin(hint) is Annotated else [hint]
     optional = NoneType in get_args(value)
     known = next(each for each in get_args(value) if each is not NoneType) if optional else value
-    unit = next((note.name for note in notes if isinstance(note, Unit)), "")
+    unit = next((note for note in notes if isinstance(note, Unit)), Unit(""))
     (meaning,) = (note for note in notes if isinstance(note, str))
-    return Column(name, get_origin(known) or known, optional, unit, meaning)
+    kind = get_origin(known) or known
+    return Column(name, kind, optional, unit.name, meaning, unit.decimals)

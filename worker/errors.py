@@ -563,6 +563,15 @@ class ExtraMissing(OperatorError):
     code = "extra-missing"
 
 
+class TooManyRows(OperatorError):
+    """The form that was asked for has no room for so many rows.
+
+    Narrow the filter, or write CSV or Parquet; no file was replaced.
+    """
+
+    code = "too-many-rows"
+
+
 class FilterInvalid(OperatorError):
     """A filter cannot be read.
 

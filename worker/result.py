@@ -32,13 +32,14 @@ class Status(StrEnum):
 
 
 Text = str | None
-Millimetres = Annotated[float | None, Unit("mm")]
+Millimetres = Annotated[float | None, Unit("mm", decimals=2)]
+PixelMillimetres = Annotated[float | None, Unit("mm", decimals=6)]
 Centimetres = Annotated[float | None, Unit("cm")]
-Weeks = Annotated[float | None, Unit("weeks")]
-Pixels = Annotated[float | None, Unit("px")]
+Weeks = Annotated[float | None, Unit("weeks", decimals=2)]
+Pixels = Annotated[float | None, Unit("px", decimals=2)]
 WholePixels = Annotated[int | None, Unit("px")]
-Radians = Annotated[float | None, Unit("rad")]
-Share = Annotated[float | None, Unit("0 to 1")]
+Radians = Annotated[float | None, Unit("rad", decimals=4)]
+Share = Annotated[float | None, Unit("0 to 1", decimals=3)]
 
 _MODEL = "name and version of the instrument that measured"
 Model = Annotated[Text, _MODEL]
@@ -63,8 +64,8 @@ class HeadSizes:
 class Scale:
     """The size of a pixel, and whose word it is."""
 
-    row_mm: Annotated[Millimetres, "from one row of pixels to the next"] = None
-    column_mm: Annotated[Millimetres, "from one column of pixels to the next"] = None
+    row_mm: Annotated[PixelMillimetres, "from one row of pixels to the next"] = None
+    column_mm: Annotated[PixelMillimetres, "from one column of pixels to the next"] = None
     spacing_source: Annotated[Text, "us-region, pixel-spacing or manual"] = None
 
     @property

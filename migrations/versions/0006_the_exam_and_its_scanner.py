@@ -18,6 +18,7 @@ COLUMNS = (
 INDEXES = (
     ("ix_results_sop_instance_uid", "results", ["sop_instance_uid"]),
     ("ix_results_measured_at", "results", ["measured_at"]),
+    ("ix_scans_batch_id_id", "scans", ["batch_id", "id"]),
     ("ix_scans_changed_at", "scans", ["changed_at"]),
     ("ix_scans_source_frame_id", "scans", ["source", "frame", "id"]),
     ("ix_scans_duplicate_of", "scans", ["duplicate_of"]),

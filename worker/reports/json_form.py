@@ -3,28 +3,46 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from typing import TextIO
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime
+from typing import Any, TextIO
 
-from worker.reports.record import Record
+from worker.columns import Column
+from worker.reports.extract import Extract, rounded
 
 
-def write_json(records: Iterable[Record], out: TextIO) -> int:
+def write_json(extract: Extract, out: TextIO) -> int:
     """Write an array of objects; return how many. Unknown is null."""
     out.write("[")
     count = 0
-    for record in records:
+    for line in _lines(extract):
         out.write(",\n" if count else "\n")
-        out.write(json.dumps(record))
+        out.write(line)
         count += 1
     out.write("\n]\n")
     return count
 
 
-def write_json_lines(records: Iterable[Record], out: TextIO) -> int:
+def write_json_lines(extract: Extract, out: TextIO) -> int:
     """Write an object per line; return how many. Unknown is null."""
     count = 0
-    for record in records:
-        out.write(json.dumps(record) + "\n")
+    for line in _lines(extract):
+        out.write(line + "\n")
         count += 1
     return count
+
+
+def _lines(extract: Extract) -> Iterator[str]:
+    names = [column.name for column in extract.columns]
+    for part in extract.parts:
+        values = [_values(*each) for each in zip(extract.columns, part, strict=True)]
+        for row in zip(*values, strict=True):
+            yield json.dumps(dict(zip(names, row, strict=True)))
+
+
+def _values(column: Column, values: Sequence[Any]) -> Sequence[Any]:
+    if column.type is datetime:
+        return [each and each.isoformat(timespec="seconds") for each in values]
+    if column.type is date:
+        return [each and each.isoformat() for each in values]
+    return rounded(column, values)

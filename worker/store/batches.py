@@ -96,6 +96,12 @@ def find_batch(database: Database, name: str) -> str:
     raise BatchAmbiguous(f"{len(ids)} begin with {name}") if ids else BatchUnknown(name)
 
 
+def label_of(database: Database, batch_id: str) -> str | None:
+    """Return the paths that a batch was given, as one text; ``None`` where there is no batch."""
+    with database.reading() as connection:
+        return connection.scalar(select(BatchRow.label).where(BatchRow.id == batch_id))
+
+
 def _one_at_a_time(connection: Connection, name: str) -> None:
     """Let others with the same name wait here until this transaction has ended.
 

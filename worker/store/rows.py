@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime
 from itertools import groupby
 from typing import Annotated, Any
 
-from sqlalchemy import ColumnElement, Select, SQLColumnExpression, func, select
+from sqlalchemy import ColumnElement, Select, SQLColumnExpression, func, select, type_coerce
+from sqlalchemy.types import NullType
 
 from worker.columns import assembled, columns_of
 from worker.exam import Exam
@@ -28,6 +29,7 @@ from worker.store.session import Database
 from worker.store.tables import RESULT_COLUMNS, ScanRow
 
 _FETCH = 500  # rows in memory at once
+_FETCH_COLUMNS = 4000  # some 8 MB of values
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class ReportRow:
 
 
 COLUMNS = tuple(column.name for column in columns_of(ReportRow))
+_TYPES = {column.name: column.type for column in columns_of(ReportRow)}
 
 _OF_SCAN: dict[str, SQLColumnExpression[Any]] = {
     "batch": ScanRow.batch_id,
@@ -74,16 +77,25 @@ _OF_SCAN: dict[str, SQLColumnExpression[Any]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """By which column rows are put in order; unknown values come last."""
+
+    column: str
+    descending: bool = False
+
+
 def select_rows(
     database: Database,
     which: Filter = Filter(),  # noqa: B008 - frozen
     *,
+    sort: Sequence[Sort] = (),
     limit: int | None = None,
     newest_first: bool = False,
 ) -> Iterator[ReportRow]:
-    """Yield the rows in the order of submission, or the newest first; memory stays flat."""
-    order = ScanRow.id.desc() if newest_first else ScanRow.id
-    yield from _yielded(database, rows_statement(which).order_by(order).limit(limit))
+    """Yield the rows in the order of submission, or otherwise; memory stays flat."""
+    statement = _ordered(rows_statement(which), sort, newest_first).limit(limit)
+    yield from _yielded(database, statement)
 
 
 def _yielded(database: Database, statement: Select[Any]) -> Iterator[ReportRow]:
@@ -117,13 +129,81 @@ def _by_study(row: ReportRow) -> tuple[str, int]:
     return row.file.study_instance_uid or "", row.scan_id
 
 
+def select_columns(
+    database: Database,
+    which: Filter,
+    names: Sequence[str] = COLUMNS,
+    *,
+    sort: Sequence[Sort] = (),
+    limit: int | None = None,
+    newest_first: bool = False,
+) -> Iterator[list[Sequence[Any]]]:
+    """Yield the rows of ``select_rows`` some thousand at a time, a sequence of values per column.
+
+    For files: it makes nothing of a row, and is several times as quick.
+    """
+    is_text = database.engine.dialect.name == "sqlite"
+    plain = [_plain(name, is_text=is_text) for name in names]
+    statement = _selected(which, plain)
+    statement = _ordered(statement, sort, newest_first).limit(limit)
+    with database.reading() as connection:
+        lines = connection.execution_options(yield_per=_FETCH_COLUMNS).execute(statement)
+        for part in lines.partitions():
+            yield [
+                _understood(name, values)
+                for name, values in zip(names, zip(*part, strict=True), strict=True)
+            ]
+
+
+def _plain(name: str, *, is_text: bool) -> ColumnElement[Any]:
+    """Return a column as the driver gives it, without a call for each value."""
+    column = _column(name)
+    if _TYPES[name] is datetime and not is_text:
+        column = func.timezone("UTC", column)
+    return type_coerce(column, NullType()).label(name)
+
+
+def _understood(name: str, values: Sequence[Any]) -> Sequence[Any]:
+    """Return the driver's values as what they stand for; numbers and texts are that already."""
+    kind = _TYPES[name]
+    if kind is tuple:
+        words: dict[str | None, tuple[str, ...]] = {None: ()}
+        return [
+            words[text] if text in words else words.setdefault(text, tuple(text.split()))
+            for text in values
+        ]
+    if kind is datetime:
+        return [None if each is None else _moment(each) for each in values]
+    if kind is date:
+        return [date.fromisoformat(each) if isinstance(each, str) else each for each in values]
+    return values
+
+
+def _moment(value: str | datetime) -> datetime:
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return moment.replace(tzinfo=UTC)
+
+
+def _ordered(statement: Select[Any], sort: Sequence[Sort], newest_first: bool) -> Select[Any]:
+    for each in sort:
+        column = _column(each.column)
+        statement = statement.order_by(
+            (column.desc() if each.descending else column.asc()).nulls_last()
+        )
+    return statement.order_by(ScanRow.id.desc() if newest_first else ScanRow.id)
+
+
 def rows_statement(which: Filter) -> Select[Any]:
     """Return the query for the rows, whose columns are those of ``ReportRow``; in no order."""
-    columns: list[ColumnElement[Any]] = [
-        (_OF_SCAN[name] if name in _OF_SCAN else RESULT_COLUMNS[name]).label(name)
-        for name in COLUMNS
-    ]
+    return _selected(which, [_column(name).label(name) for name in COLUMNS])
+
+
+def _selected(which: Filter, columns: Sequence[ColumnElement[Any]]) -> Select[Any]:
     return select(*columns).select_from(scans_with_results()).where(*conditions(which))
+
+
+def _column(name: str) -> SQLColumnExpression[Any]:
+    return _OF_SCAN[name] if name in _OF_SCAN else RESULT_COLUMNS[name]
 
 
 def count_rows(database: Database, which: Filter) -> int:

@@ -104,6 +104,7 @@ class ScanRow(Base):
         Index(None, "state", "published_at"),
         Index(None, "state", "lease_until"),
         Index(None, "batch_id", "state", "changed_at"),
+        Index(None, "batch_id", "id"),
         Index(None, "changed_at"),
         Index(None, "source", "frame", "id"),
         Index(None, "duplicate_of"),

@@ -1,0 +1,79 @@
+"""Rows on their way into a file: by column, some thousand at a time, so memory stays flat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from worker.columns import Column, columns_of, flattened
+from worker.result import NOTICE
+from worker.store.filter import Filter
+from worker.store.rows import ReportRow, Sort, select_columns
+from worker.store.session import Database
+
+Part = Sequence[Sequence[Any]]
+"""Some rows: for each column its values, as Python has them; unknown is ``None``."""
+
+_AT_ONCE = 1000
+_NOTICE = Column("notice", str, False, "", "what none of it may be used for")
+
+COLUMNS = {column.name: column for column in (*columns_of(ReportRow), _NOTICE)}
+"""What an export of rows has, by name and in its order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extract:
+    """A table for a file: its columns, and its rows as they come."""
+
+    columns: tuple[Column, ...]
+    parts: Iterable[Part]
+
+
+def extract_rows(
+    database: Database,
+    which: Filter,
+    names: Sequence[str] = tuple(COLUMNS),
+    *,
+    sort: Sequence[Sort] = (),
+    limit: int | None = None,
+    newest_first: bool = False,
+) -> Extract:
+    """Return the rows with these of ``COLUMNS``; the database is asked when they are written."""
+    stored = [name for name in names if name != _NOTICE.name] or ["scan_id"]
+    parts = select_columns(
+        database, which, stored, sort=sort, limit=limit, newest_first=newest_first
+    )
+    return Extract(tuple(COLUMNS[name] for name in names), _noticed(parts, stored, names))
+
+
+def _noticed(
+    parts: Iterable[list[Sequence[Any]]], stored: Sequence[str], names: Sequence[str]
+) -> Iterator[Part]:
+    for part in parts:
+        values = dict(zip(stored, part, strict=True))
+        values[_NOTICE.name] = [NOTICE] * len(part[0])
+        yield [values[name] for name in names]
+
+
+def extract_of(kind: type, items: Iterable[object]) -> Extract:
+    """Return dataclasses of one kind as a table, with a notice."""
+    return Extract((*columns_of(kind), _NOTICE), _parts_of(items))
+
+
+def _parts_of(items: Iterable[object]) -> Iterator[Part]:
+    ahead = iter(items)
+    while some := list(islice(ahead, _AT_ONCE)):
+        yield list(zip(*((*flattened(each).values(), NOTICE) for each in some), strict=True))
+
+
+def rounded(column: Column, values: Sequence[Any]) -> Sequence[Any]:
+    """Return numbers with as many decimals as their quantity deserves; the ledger has them all."""
+    if column.decimals is None:
+        return values
+    scale = 10.0**column.decimals
+    try:
+        return [None if value is None else round(value * scale) / scale for value in values]
+    except (OverflowError, ValueError):  # no number
+        return [None if value is None else round(value, column.decimals) for value in values]
