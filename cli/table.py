@@ -97,7 +97,7 @@ def _widths(columns: Sequence[TableColumn], rows: Sequence[Sequence[str]], width
         else natural
         for place, (column, natural) in enumerate(zip(columns, wide, strict=True))
     ]
-    for kind in ("is_path", "is_words"):
+    for kind in ("is_words", "is_path"):
         for place, column in enumerate(columns):
             over = sum(wide) + len(columns) - 1 - width
             if getattr(column, kind) and over > 0:
