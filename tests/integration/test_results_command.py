@@ -76,7 +76,7 @@ def test_only_the_columns_that_are_asked(ledger: dict[str, str], tmp_path: Path)
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--sort", "hc_m"], "there is no column 'hc_m': hc_mm?"),
+        (["--sort", "hc_m"], "there is no column 'hc_m': hc_mm or"),
         (["--sort", "notice"], "there is no column 'notice'"),
         (["--columns", "hc_mm,sorce"], "there is no column 'sorce': source?"),
         (["--columns", "-hc_mm"], "there is no column '-hc_mm': hc_mm"),
