@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, median, stdev
 
-SHARED = 0.5
+SHARED = 0.2
 """Share of an image's error variance that all images of one study have in common: what does not
 become less with more of them."""
 MOST_APART = 0.25
@@ -61,6 +61,16 @@ def combined(repeats: Sequence[Repeat], shared: float = SHARED) -> StudyHc:
 def narrowing(images: int, shared: float = SHARED) -> float:
     """Return by what factor the interval of one image narrows with several, 1 for one."""
     return math.sqrt(shared + (1 - shared) * _variance_of_median(images))
+
+
+def needed_share(error_mm: float, half_width_mm: float, images: int) -> float:
+    """Return the least ``shared``, 0 to 1, whose interval of several images holds this error.
+
+    ``half_width_mm`` is the images' mean one.
+    """
+    own = _variance_of_median(images)
+    needed = ((error_mm / half_width_mm) ** 2 - own) / (1 - own)
+    return min(1.0, max(0.0, needed))
 
 
 def are_of_one_head(sizes_mm: Sequence[float]) -> bool:

@@ -16,6 +16,7 @@ from hcmodel.evaluation.metrics import (
     trust,
     worst,
 )
+from hcmodel.evaluation.studies import study_figures
 from hcmodel.html_page import Table
 
 
@@ -40,6 +41,7 @@ def tables_of(cases: Sequence[Case], folds: Sequence[Sequence[Case]], seen: int)
         tables.append(_interval_table(cases))
         tables.append(_reliability_table(cases))
         tables.append(_repeatability_table(cases))
+        tables += _studies_table(cases, seen)
     return [*tables, _worst_table(cases)]
 
 
@@ -147,6 +149,33 @@ def _rounded(value: float | None) -> float | None:
 
 def _plain(value: float | None) -> str:
     return "" if value is None else f"{value:z.2f}"
+
+
+def _studies_table(cases: Sequence[Case], seen: int) -> list[Table]:
+    found = study_figures(cases)
+    if found is None:
+        return []
+    folds = " ".join(f"{share:.2f}" for share in found.by_fold)
+    title = (
+        f"Exams with several trusted images; error in common: {found.shared:.2f} of the variance "
+        f"(other folds: {folds}); one image within its exam has a standard deviation of "
+        f"{found.measured_sd_mm:.2f} mm, its label of {found.labels_sd_mm:.2f} mm"
+    )
+    if seen:
+        title += f"; the weights were trained on exams of {seen} images"
+    rows = [
+        (
+            line.group,
+            f"{line.count}",
+            _with_sd(line.adf_mm, line.adf_sd_mm),
+            f"{line.df_mm:+.2f}",
+            f"{line.covered_percent:.1f}",
+            f"{line.width_mm:.1f}",
+        )
+        for line in found.lines
+    ]
+    headings = ("HC of", "count", "ADF mm", "DF mm", "interval holds, %", "its mean width mm")
+    return [(title, headings, rows)]
 
 
 def _with_sd(mean: float | None, deviation: float | None) -> str:
