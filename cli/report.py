@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from cli.console import stderr
+from cli.exam_tables import ExamTables, exam_options, read_tables
 from cli.filter_words import Asked
 from cli.options import filter_options
 from worker.plain_text import visible
@@ -47,12 +49,14 @@ _NAMED = 20  # lines that fit a terminal
     help="Small pictures in the page, at most.",
 )
 @click.option("--no-images", is_flag=True, help="No pictures: the page shows no patient's image.")
+@exam_options
 def command(
     which: Asked,
     form: str | None,
     target: Path | None,
     images: int,
     no_images: bool,
+    tables: ExamTables,
 ) -> None:
     """Write a report of all batches or of BATCH: a name, the beginning of one, or last.
 
@@ -62,22 +66,27 @@ def command(
 
     Example: hc-batch report last --out report.html
     """
-    from worker.reports.document.compose import as_page, as_paragraph, gather
+    from worker.reports.document.compose import as_page, as_paragraph, beside_others, gather
     from worker.store.rows import select_rows
     from worker.store.session import open_database
 
     form = form or (PARAGRAPH if target is not None and target.suffix == ".md" else PAGE)
     settings = Settings.from_environment()
+    known = read_tables(tables, settings)
     with open_database(settings) as database:
         wanted = which.filter(database)
         title = "all batches" if wanted.batch is None else f"batch {wanted.batch}"
         found = gather(title, select_rows(database, wanted), settings.weights)
+        sources = known.sources(database, found.studies.uids)
+        count = 0 if no_images or form == PARAGRAPH else images
+        found = beside_others(found, database, wanted, sources, settings.data_roots, count)
+        found = replace(found, remarks=known.unused())
     _warn(found)
     if form == PARAGRAPH:
         text = as_paragraph(found)
         target = target or Path("-")
     else:
-        text, absent = as_page(found, 0 if no_images else images, settings.data_roots)
+        text, absent = as_page(found, count, settings.data_roots)
         _name_absent(absent)
         target = target or Path("report.html")
     if target == Path("-"):

@@ -12,14 +12,18 @@ from typing import Any
 import click
 
 from cli.console import FILE_WIDTH, TextConsole, stderr, stdout
+from cli.exam_tables import ExamTables, exam_options
 from cli.filter_words import Asked
 from cli.options import filter_options, overlays_option
 from cli.overlays import write_overlays
 from cli.short_paths import ShownPaths
-from cli.table import rows_table, values_table
-from worker.reports.extract import COLUMNS, Extract, extract_rows
+from cli.studies import studies_of, studies_table
+from cli.table import TextTable, rows_table, values_table
+from worker.reports.extract import COLUMNS, Extract, extract_of, extract_rows
 from worker.reports.forms import FORMS, write
 from worker.reports.output_file import replacing, replacing_bytes
+from worker.reports.studies import Frames
+from worker.reports.study_rows import StudyRow
 from worker.result import NOTICE
 from worker.settings import Settings
 from worker.store.filter import Filter
@@ -85,6 +89,15 @@ class ColumnNames(ColumnName):
     help="Write to this file, in place of one that is there; - is standard output.",
 )
 @overlays_option
+@click.option("--per", type=click.Choice(["study"]), help="One row per study and fetus.")
+@click.option(
+    "--frames",
+    type=click.Choice(["all", "best"]),
+    default="all",
+    show_default=True,
+    help="With --per study, which trusted frames of a loop count: their median, or the surest.",
+)
+@exam_options
 def command(
     which: Asked,
     sort: tuple[str, ...],
@@ -93,14 +106,22 @@ def command(
     form: str | None,
     target: Path | None,
     overlays: Path | None,
+    per: str | None,
+    frames: str,
+    tables: ExamTables,
 ) -> None:
     """Show or export the rows, of all batches or of BATCH: a name, the beginning of one, or last.
 
     A table on a terminal shows the newest 50 unless --limit says otherwise; CSV, JSON, Parquet,
-    XLSX and files get all. --overlays draws the same rows. Research use only, not a medical device.
+    XLSX and files get all. --overlays draws the same rows. --per study gives the median HC of each
+    study, with an interval that narrows with its images. Research use only, not a medical device.
 
     Example: hc-batch results last --status measured --sort -hc_mm --out hc.csv
     """
+    if per is None and (tables.are_given or frames != Frames.ALL):
+        raise click.UsageError("--reference, --ga and --frames go with --per study")
+    if per is not None and (overlays, limit, columns, sort) != (None, None, None, ()):
+        raise click.UsageError("--per study takes no --overlays, --limit, --columns and --sort")
     target = None if target == Path("-") else target
     form = form or _form_of(target)
     is_shown = form == TABLE and target is None and sys.stdout.isatty()
@@ -109,6 +130,13 @@ def command(
     order = [Sort(each.removeprefix("-"), each.startswith("-")) for each in sort]
     with open_database(settings) as database:
         asked = Rows(database, which.filter(database), order, limit)
+        if per is not None:
+            found = studies_of(database, asked.rows(), settings, tables, Frames(frames))
+            if form == TABLE:
+                _print(studies_table(found, _width(target)), target)
+            else:
+                _export(extract_of(StudyRow, found), form, target)
+            return
         paths = ShownPaths(database, settings.data_roots)
         if form == TABLE:
             _show(asked, columns, paths, target)
@@ -148,17 +176,25 @@ def _form_of(target: Path | None) -> str:
 def _show(
     asked: Rows, columns: tuple[str, ...] | None, paths: ShownPaths, target: Path | None
 ) -> None:
-    width = stdout.width if target is None else FILE_WIDTH
+    width = _width(target)
     if columns is None:
         table = rows_table(asked.rows(), paths, width)
     else:
         table = values_table(asked.extract((*columns, "batch")), paths, width)
+    _print(table, target)
+
+
+def _width(target: Path | None) -> int:
+    return stdout.width if target is None else FILE_WIDTH
+
+
+def _print(table: TextTable, target: Path | None) -> None:
     if target is None:
         table.show(stdout)
         stderr.print(f"{table.row_count} rows; {NOTICE}")
         return
     with replacing(target) as file:
-        table.show(TextConsole(file=file, width=width))
+        table.show(TextConsole(file=file, width=FILE_WIDTH))
     stderr.print(f"{table.row_count} rows in {target}; {NOTICE}")
 
 

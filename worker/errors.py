@@ -437,6 +437,25 @@ class PixelSizesInvalid(OperatorError):
     code = "pixel-sizes-invalid"
 
 
+class ReferenceInvalid(OperatorError):
+    """The table of reference values cannot be used.
+
+    It needs filename, study_instance_uid or accession_number, and hc_mm or hc_cm.
+    """
+
+    code = "reference-invalid"
+
+
+class AgesInvalid(OperatorError):
+    """The table of gestational ages cannot be used.
+
+    It needs filename, study_instance_uid or accession_number, and ga_weeks (20.4 or 20+3) or
+    due_date (2026-01-31).
+    """
+
+    code = "ages-invalid"
+
+
 class BatchUnknown(OperatorError):
     """There is no such batch.
 

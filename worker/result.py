@@ -57,7 +57,9 @@ class HeadSizes:
     bpd_mm: Annotated[Millimetres, "biparietal diameter: the ellipse's short axis"] = None
     ofd_mm: Annotated[Millimetres, "occipitofrontal diameter: the ellipse's long axis"] = None
     ga_weeks: Annotated[Weeks, "gestational age from this HC alone"] = None
-    ga_formula: Annotated[Text, "the formula of the gestational age"] = None
+    ga_formula: Annotated[
+        Text, "the formula of that age; where ga_weeks is empty beside it, HC is outside its range"
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+from worker.exam import NO_EXAM
 from worker.result import (
     FileIdentity,
     HeadEllipse,
@@ -57,6 +58,7 @@ def report_row(
         scan_id=number,
         attempts=1,
         head_plane=HeadPlane("trans-thalamic", 0.97, "gate"),
+        exam=NO_EXAM,
     )
 
 

@@ -206,9 +206,10 @@ def test_the_flags_are_those_of_the_region_that_holds_the_head() -> None:
     assert row.ellipse.flags == ("pixel-aspect-differs",)
 
 
-def test_an_age_that_the_formula_does_not_give_has_no_formula() -> None:
+def test_a_formula_stands_alone_where_hc_is_outside_its_range() -> None:
     small = concluded(scan(WHOLE), (WHOLE, replace(HEAD, hc_mm=60.0)))
-    assert (small.sizes.hc_mm, small.sizes.ga_weeks, small.sizes.ga_formula) == (60.0, None, None)
+    assert (small.sizes.hc_mm, small.sizes.ga_weeks) == (60.0, None)
+    assert small.sizes.ga_formula == "hadlock-1984"
     found = [RegionHead(WHOLE, replace(HEAD, hc_mm=60.0))]
     other = conclude(scan(WHOLE), found, "model-1", "intergrowth-2016")
     assert other.sizes.ga_formula == "intergrowth-2016"

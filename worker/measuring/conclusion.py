@@ -108,7 +108,7 @@ def _sizes(head: Measurement, ga_formula: str) -> HeadSizes:
         bpd_mm=head.bpd_mm,
         ofd_mm=head.ofd_mm,
         ga_weeks=weeks,
-        ga_formula=ga_formula if weeks else None,
+        ga_formula=ga_formula if head.hc_mm else None,
     )
 
 

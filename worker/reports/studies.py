@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 from statistics import fmean, median
-from typing import Annotated
 
 from hcmodel.study import Repeat, StudyHc, are_of_one_head, combined
 from worker.reference import Reference
-from worker.result import Millimetres, Status, Text
+from worker.result import Status
 from worker.store.rows import ReportRow
 
 References = Mapping[str, Mapping[str | None, Reference]]
-"""What reports or tables say, by study and fetus."""
+"""What scanners' reports say, by study and fetus."""
 
 
 class NoStudyHc(StrEnum):
@@ -40,33 +39,17 @@ MEANINGS = {
 
 
 class Frames(StrEnum):
-    """Which frames of a loop speak for it."""
+    """Which trusted frames of a loop speak for it: their median, or the surest one."""
 
     ALL = "all"
     BEST = "best"
 
 
 @dataclass(frozen=True, slots=True)
-class StudyRow:
-    """One head of one study, measured by one instrument. Unknown is ``None``."""
-
-    study_instance_uid: Annotated[str, "the UID of the study"]
-    fetus: Annotated[Text, "the fetus's letter or number, where a report names several"]
-    hc_mm: Annotated[Millimetres, "median of the trusted images; a loop counts as one"]
-    hc_low_mm: Annotated[Millimetres, "lower end of the 90 % interval of the median"]
-    hc_high_mm: Annotated[Millimetres, "upper end of the 90 % interval of the median"]
-    hc_sd_mm: Annotated[Millimetres, "standard deviation of one image; empty with one"]
-    reason: Annotated[Text, "why there is no HC"]
-    images: Annotated[int, "images and loops with a trusted measurement"]
-    flagged: Annotated[int, "images and loops with a measurement, none of it trusted"]
-    refused: Annotated[int, "images and loops without any"]
-    model: Annotated[Text, "name and version of the instrument that measured"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Frame:
+class Frame:
     """What one row says of one frame."""
 
+    scan_id: int
     status: Status
     hc_mm: float | None
     half_width_mm: float | None
@@ -74,73 +57,159 @@ class _Frame:
 
     @property
     def is_trusted(self) -> bool:
+        """Whether it has an HC in a plane for HC that no flag doubts."""
         return self.status is Status.MEASURED and self.hc_mm is not None
 
 
 @dataclass(slots=True)
-class _Image:
-    """One file: an image, or a loop of frames."""
+class Image:
+    """One file: an image, or a loop of frames, which repeat one sight of the head."""
 
+    source: str
     sop_instance_uid: str | None
-    frames: dict[int, _Frame] = field(default_factory=dict)
+    frames: dict[int, Frame] = field(default_factory=dict)
 
     @property
-    def trusted(self) -> list[_Frame]:
+    def name(self) -> str:
+        """The file's name without its folders."""
+        return self.source.rpartition("/")[2]
+
+    @property
+    def trusted(self) -> list[Frame]:
+        """The trusted frames."""
         return [each for each in self.frames.values() if each.is_trusted]
 
     @property
     def has_hc(self) -> bool:
+        """Whether any frame has an HC, trusted or not."""
         return any(each.hc_mm is not None for each in self.frames.values())
 
     @property
     def is_unfinished(self) -> bool:
+        """Whether a frame is still to be measured."""
         return any(each.status in (Status.QUEUED, Status.RUNNING) for each in self.frames.values())
+
+    @property
+    def best(self) -> Frame:
+        """The trusted frame that the instrument is surest of."""
+        return max(self.trusted, key=lambda frame: frame.confidence)
+
+    def repeat(self, frames: Frames) -> Repeat:
+        """Return what its trusted frames say together."""
+        if frames is Frames.BEST:
+            return Repeat(self.best.hc_mm or 0.0, self.best.half_width_mm)
+        trusted = self.trusted
+        widths_mm = [each.half_width_mm for each in trusted if each.half_width_mm is not None]
+        half_mm = fmean(widths_mm) if len(widths_mm) == len(trusted) else None
+        return Repeat(median([each.hc_mm or 0.0 for each in trusted]), half_mm)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """One head of one study by one instrument, or of one file whose study is unknown.
+
+    ``fetus``: as reports name it; ``several``: whether its study has more than one.
+    """
+
+    study: str | None
+    fetus: str | None
+    model: str | None
+    several: bool
+    accession_number: str | None
+    study_date: date | None
+    images: Sequence[Image]
+
+    @property
+    def name(self) -> str:
+        """What a person finds it by: the study's UID, or the file's name."""
+        name = self.study or self.images[0].name
+        return name if self.fetus is None else f"{name}, fetus {self.fetus}"
+
+    @property
+    def trusted(self) -> list[Image]:
+        """The images with a trusted frame."""
+        return [each for each in self.images if each.trusted]
+
+    def reason(self) -> NoStudyHc | None:
+        """Return why there is no HC; ``None`` where there is one."""
+        trusted = self.trusted
+        if self.several and self.fetus is None:
+            return NoStudyHc.FETUS_UNKNOWN
+        if not trusted:
+            if any(each.is_unfinished for each in self.images):
+                return NoStudyHc.UNFINISHED
+            flagged = any(each.has_hc for each in self.images)
+            return NoStudyHc.NOTHING_TRUSTED if flagged else NoStudyHc.NO_HC
+        one = are_of_one_head([each.repeat(Frames.ALL).hc_mm for each in trusted])
+        return None if one else NoStudyHc.IMAGES_DIFFER
+
+    def hc(self, frames: Frames = Frames.ALL) -> StudyHc | None:
+        """Return the median of the trusted images; ``None`` for ``reason``."""
+        if self.reason() is not None:
+            return None
+        return combined([each.repeat(frames) for each in self.trusted])
+
+
+@dataclass(slots=True)
+class _Group:
+    """The images of a study by one instrument."""
+
+    accession_number: str | None
+    study_date: date | None
+    images: dict[str, Image] = field(default_factory=dict)
 
 
 class Studies:
-    """Takes rows in any order, and tells of their studies; a second copy of an image is none."""
+    """Takes rows in any order, and tells of their heads; a second copy of an image is none."""
 
     def __init__(self) -> None:
-        self._images: dict[tuple[str, str | None], dict[str, _Image]] = {}
-        self.without_study = 0
-        """Rows whose file names no study, as PNG does."""
+        self._groups: dict[tuple[str | None, str | None, str | None], _Group] = {}
 
     def add(self, row: ReportRow) -> None:
         """Take a row in."""
         study = row.file.study_instance_uid
-        if study is None:
-            self.without_study += 1
-            return
-        images = self._images.setdefault((study, row.model), {})
+        key = (study, None if study else row.file.sha256 or row.source, row.model)
+        exam = row.exam
+        group = self._groups.setdefault(key, _Group(exam.accession_number, exam.study_date))
         name = row.file.sop_instance_uid or row.file.sha256 or row.source
-        image = images.setdefault(name, _Image(row.file.sop_instance_uid))
+        image = group.images.setdefault(name, Image(row.source, row.file.sop_instance_uid))
         image.frames.setdefault(row.frame, _frame_of(row))
 
     @property
     def uids(self) -> set[str]:
         """The studies that were met."""
-        return {study for study, _ in self._images}
+        return {study for study, _, _ in self._groups if study is not None}
 
-    def rows(self, references: References, frames: Frames = Frames.ALL) -> Iterator[StudyRow]:
-        """Yield a row per study, fetus and instrument, in the order in which they were met."""
-        for (study, model), images in self._images.items():
-            for fetus, members in _by_fetus(images.values(), references.get(study, {})):
-                yield _row_of(study, fetus, model, members, frames)
+    @property
+    def without_study(self) -> int:
+        """Images whose file names no study, as PNG does."""
+        return sum(len(group.images) for (study, _, _), group in self._groups.items() if not study)
+
+    def heads(self, references: References) -> Iterator[Head]:
+        """Yield the heads of all studies and of files without one, as they were met."""
+        for (study, _, model), group in self._groups.items():
+            known = references.get(study or "", {})
+            for fetus, images in _by_fetus(group.images.values(), known):
+                yield Head(
+                    study=study,
+                    fetus=fetus,
+                    model=model,
+                    several=len(known) > 1,
+                    accession_number=group.accession_number,
+                    study_date=group.study_date,
+                    images=images,
+                )
 
     def pairs_mm(self) -> Iterator[tuple[float, float]]:
         """Yield HC of the first two trusted images of each study that has two."""
-        for images in self._images.values():
-            sizes = [_repeat_of(each, Frames.ALL).hc_mm for each in images.values() if each.trusted]
-            if len(sizes) > 1:
-                yield sizes[0], sizes[1]
+        for (study, _, _), group in self._groups.items():
+            trusted = [each for each in group.images.values() if each.trusted]
+            if study is not None and len(trusted) > 1:
+                first, second = (each.repeat(Frames.ALL).hc_mm for each in trusted[:2])
+                yield first, second
 
 
-def reasons(rows: Iterable[StudyRow]) -> Counter[str]:
-    """Count why studies have no HC."""
-    return Counter(row.reason for row in rows if row.reason is not None)
-
-
-def _frame_of(row: ReportRow) -> _Frame:
+def _frame_of(row: ReportRow) -> Frame:
     sizes = row.sizes
     status = Status(row.status)
     if status is Status.DUPLICATE and sizes.hc_mm is not None:
@@ -149,63 +218,19 @@ def _frame_of(row: ReportRow) -> _Frame:
     half_mm = None
     if sizes.hc_low_mm is not None and sizes.hc_high_mm is not None:
         half_mm = (sizes.hc_high_mm - sizes.hc_low_mm) / 2
-    return _Frame(status, sizes.hc_mm, half_mm, row.ellipse.confidence or 0.0)
+    return Frame(row.scan_id, status, sizes.hc_mm, half_mm, row.ellipse.confidence or 0.0)
 
 
 def _by_fetus(
-    images: Iterable[_Image], references: Mapping[str | None, Reference]
-) -> Iterator[tuple[str | None, list[_Image]]]:
+    images: Iterable[Image], references: Mapping[str | None, Reference]
+) -> Iterator[tuple[str | None, list[Image]]]:
     listed = list(images)
     if len(references) < 2:
         yield next(iter(references), None), listed
         return
     owners = {uid: fetus for fetus, reference in references.items() for uid in reference.image_uids}
-    groups: dict[str | None, list[_Image]] = {}
+    groups: dict[str | None, list[Image]] = {}
     for image in listed:
         fetus = owners.get(image.sop_instance_uid or "")
         groups.setdefault(fetus, []).append(image)
     yield from groups.items()
-
-
-def _row_of(
-    study: str, fetus: str | None, model: str | None, images: Sequence[_Image], frames: Frames
-) -> StudyRow:
-    trusted = [each for each in images if each.trusted]
-    flagged = sum(each.has_hc for each in images) - len(trusted)
-    repeats = [_repeat_of(each, frames) for each in trusted]
-    reason = _reason(images, repeats)
-    found = combined(repeats) if reason is None else StudyHc(0, 0, None, None, None)
-    return StudyRow(
-        study_instance_uid=study,
-        fetus=fetus,
-        hc_mm=found.hc_mm if reason is None else None,
-        hc_low_mm=found.low_mm,
-        hc_high_mm=found.high_mm,
-        hc_sd_mm=found.sd_mm,
-        reason=reason,
-        images=len(trusted),
-        flagged=flagged,
-        refused=len(images) - len(trusted) - flagged,
-        model=model,
-    )
-
-
-def _reason(images: Sequence[_Image], repeats: Sequence[Repeat]) -> NoStudyHc | None:
-    if not repeats:
-        if any(each.is_unfinished for each in images):
-            return NoStudyHc.UNFINISHED
-        flagged = any(each.has_hc for each in images)
-        return NoStudyHc.NOTHING_TRUSTED if flagged else NoStudyHc.NO_HC
-    one_head = are_of_one_head([each.hc_mm for each in repeats])
-    return None if one_head else NoStudyHc.IMAGES_DIFFER
-
-
-def _repeat_of(image: _Image, frames: Frames) -> Repeat:
-    """Return what an image's trusted frames say together: they repeat one sight of the head."""
-    trusted = image.trusted
-    if frames is Frames.BEST:
-        best = max(trusted, key=lambda frame: frame.confidence)
-        return Repeat(best.hc_mm or 0.0, best.half_width_mm)
-    widths_mm = [each.half_width_mm for each in trusted if each.half_width_mm is not None]
-    half_mm = fmean(widths_mm) if len(widths_mm) == len(trusted) else None
-    return Repeat(median([each.hc_mm or 0.0 for each in trusted]), half_mm)

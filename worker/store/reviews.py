@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
 
 from worker.columns import assembled
+from worker.store.filter import Filter, conditions, scans_with_results
 from worker.store.session import Database
-from worker.store.tables import ReviewRow
+from worker.store.tables import RESULT_COLUMNS, ReviewRow, ScanRow
 
 
 class Verdict(StrEnum):
@@ -63,6 +65,14 @@ class StoredReview:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """A review beside what the instrument says of the same scan."""
+
+    stored: StoredReview
+    instrument_hc_mm: float | None
+
+
 def add_review(database: Database, review: Review, request_key: str) -> bool:
     """Store a review; return whether it is new. The same request is stored once."""
     measured = {} if review.measurement is None else asdict(review.measurement)
@@ -90,10 +100,37 @@ def reviews_of(database: Database, scan_ids: Collection[int]) -> dict[int, list[
     found: dict[int, list[StoredReview]] = {}
     with database.reading() as connection:
         for row in connection.execute(statement):
-            measurement = None
-            if row.center_x_px is not None:
-                measurement = assembled(HumanMeasurement, row._asdict())
-            verdict = Verdict(row.verdict)
-            said = Review(row.scan_id, row.reviewer, verdict, row.model, row.reason, measurement)
-            found.setdefault(row.scan_id, []).append(StoredReview(said, row.at))
+            found.setdefault(row.scan_id, []).append(_stored(row._asdict()))
     return found
+
+
+def reviewed(database: Database, which: Filter) -> Iterator[Reviewed]:
+    """Yield the reviews of these rows beside their results by the same model, the oldest first."""
+    instrument = RESULT_COLUMNS["hc_mm"].label("instrument_hc_mm")
+    scans = scans_with_results().join(
+        ReviewRow.__table__,
+        and_(ReviewRow.scan_id == ScanRow.id, ReviewRow.model == ScanRow.model),
+    )
+    statement = (
+        select(*ReviewRow.__table__.columns, instrument)
+        .select_from(scans)
+        .where(*conditions(which))
+        .order_by(ReviewRow.id)
+    )
+    with database.reading() as connection:
+        for row in connection.execute(statement):
+            yield Reviewed(_stored(row._asdict()), row.instrument_hc_mm)
+
+
+def _stored(values: Mapping[str, Any]) -> StoredReview:
+    measured = values["center_x_px"] is not None
+    measurement = assembled(HumanMeasurement, values) if measured else None
+    said = Review(
+        scan_id=values["scan_id"],
+        reviewer=values["reviewer"],
+        verdict=Verdict(values["verdict"]),
+        model=values["model"],
+        reason=values["reason"],
+        measurement=measurement,
+    )
+    return StoredReview(said, values["at"])

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from worker.plain_text import visible
+from worker.reports.document.comparisons import (
+    agreement_section,
+    compared,
+    growth_section,
+    placed,
+    reviews_section,
+)
 from worker.reports.document.digest import Digest, digest_of
 from worker.reports.document.gallery import Shown, missing, pictures_of
 from worker.reports.document.methods import methods_of
@@ -15,10 +22,15 @@ from worker.reports.document.overview import sections_of, sentence_of
 from worker.reports.document.page import Report, page_of
 from worker.reports.document.provenance import Provenance, provenance
 from worker.reports.document.section import Picture, Section
+from worker.reports.exam_facts import Sources
 from worker.reports.studies import Studies
 from worker.result import Status
 from worker.roots import Roots
+from worker.store.filter import Filter
+from worker.store.listing import row_of
+from worker.store.reviews import reviewed
 from worker.store.rows import ReportRow
+from worker.store.session import Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +57,31 @@ def gather(title: str, rows: Iterable[ReportRow], weights: Path) -> Gathered:
         pairs_mm=list(studies.pairs_mm()),
         made_with=provenance(digest.models, weights),
     )
+
+
+def beside_others(
+    found: Gathered, database: Database, which: Filter, sources: Sources, roots: Roots, images: int
+) -> Gathered:
+    """Return the same with what others say: reports, tables, ages and reviewers.
+
+    ``images``: whether there are pictures, of the worst cases too.
+    """
+    heads = list(found.studies.heads(sources.reports))
+
+    def pictures(words_by_scan: Mapping[int, str]) -> list[Picture]:
+        found_rows = [row_of(database, scan_id) for scan_id in words_by_scan] if images else []
+        rows = [row for row in found_rows if row is not None]
+        return [
+            picture_of_row(shown, words_by_scan[shown.row.scan_id])
+            for shown in pictures_of(rows, len(rows), roots)
+        ]
+
+    sections = (
+        agreement_section(list(compared(heads, sources)), pictures),
+        growth_section(list(placed(heads, sources)), sources.chart),
+        reviews_section(reviewed(database, which)),
+    )
+    return replace(found, extra=[each for each in sections if each is not None])
 
 
 def as_page(found: Gathered, images: int, roots: Roots) -> tuple[str, list[Shown]]:

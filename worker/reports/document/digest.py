@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import pairwise
 
-from worker.columns import flattened
 from worker.result import Status
 from worker.store.rows import ReportRow
 
@@ -112,13 +111,6 @@ def urgency(row: ReportRow) -> tuple[float, ...]:
     return rank, 1.0 if confidence is None else confidence, row.scan_id
 
 
-def machine_of(row: ReportRow) -> str | None:
-    """Return the scanner's maker and model, where rows tell it."""
-    values = flattened(row)
-    parts = [values.get(name) for name in ("manufacturer", "machine", "machine_model")]
-    return " ".join(str(part) for part in parts if part) or None
-
-
 def throughput(found: Digest) -> Throughput | None:
     """Return how quickly results came; ``None`` without any."""
     moments = sorted(found.measured_at_s)
@@ -160,7 +152,7 @@ def _share(found: Digest, row: ReportRow, status: Status) -> None:
     groups: list[tuple[dict[str, Share], str | None]] = [
         (found.by_day, None if row.measured_at is None else f"{row.measured_at:%Y-%m-%d}"),
         (found.by_plane, row.head_plane.plane),
-        (found.by_machine, machine_of(row)),
+        (found.by_machine, row.exam.machine),
     ]
     for shares, name in groups:
         if name is None:

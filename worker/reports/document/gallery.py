@@ -39,7 +39,7 @@ def pictures_of(rows: Iterable[ReportRow], most: int, roots: Roots) -> list[Show
     if not chosen:
         return []
     with (
-        ReaderPool(_READERS, roots=roots.paths) as readers,
+        ReaderPool(min(_READERS, len(chosen)), roots=roots.paths) as readers,
         ThreadPoolExecutor(_READERS) as threads,
     ):
         return list(threads.map(lambda row: _shown(row, roots, readers), chosen))

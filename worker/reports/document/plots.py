@@ -43,6 +43,7 @@ _STYLE: dict[str, Any] = {
     "legend.frameon": False,
 }
 _CENTILES = (3, 10, 50, 90, 97)
+_LABELLED = (3, 50, 97)
 _WEEK_STEPS = 105
 
 
@@ -137,7 +138,8 @@ def growth_chart(points: Sequence[tuple[float, float]], chart: Chart) -> Markup:
                 color=INK if centile == 50 else SOFT,
                 linewidth=1.2 if centile == 50 else 0.8,
             )
-            axes.annotate(f"{centile}", known[-1], xytext=(3, -3), textcoords="offset points")
+            if centile in _LABELLED:
+                axes.annotate(f"{centile}", known[-1], xytext=(3, -3), textcoords="offset points")
         axes.scatter([week for week, _ in points], [mm for _, mm in points], color=MAIN, s=14)
         axes.set(xlabel="gestational age, weeks", ylabel="HC, mm")
 

@@ -1,0 +1,153 @@
+"""Studies, references, ages and reviews, from a ledger to what people see."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rig.known_heads import MODEL, Known, random_phantom, result_of, store
+from worker.reference import AgeSource, Derivation, Reference
+from worker.reports.document.comparisons import reviews_section
+from worker.result import Result, Status
+from worker.store.filter import Filter
+from worker.store.references import NewReference, insert_references
+from worker.store.reviews import HumanMeasurement, Review, Verdict, add_review, reviewed
+from worker.store.rows import select_rows
+from worker.store.session import Database
+
+COMMAND = [sys.executable, "-m", "cli.main"]
+ONE_DATABASE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""What is tested is what is told; how rows are asked for has tests of its own."""
+SIZES = {"7.1": (170.0, 174.0, 171.0), "7.2": (250.0,), "7.3": (300.0, 306.0)}
+
+
+def hc(environment: dict[str, str], *words: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *map(str, words)],
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=250,
+    )
+
+
+@pytest.fixture
+def batch(database: Database, tmp_path: Path) -> str:
+    """Three studies; the scanner's report of the first, whose images are nowhere."""
+    rng = np.random.default_rng(2)
+    pixels, head, spacing = random_phantom(rng)
+    path = tmp_path / "any.png"
+    path.write_bytes(b"x")
+    plain = result_of(Known(path, pixels, head, spacing), rng)
+    results: list[tuple[str, Result]] = []
+    for study, sizes in SIZES.items():
+        for number, hc_mm in enumerate(sizes):
+            name = f"{study}-{number}"
+            results.append((f"/scans/{name}.dcm", of_study(plain, study, name, hc_mm)))
+    name = store(database, results)
+    said = Reference(
+        hc_mm=172.5,
+        ga_weeks=20.0,
+        ga_source=AgeSource.EDD,
+        derivation=Derivation.SINGLE,
+        instances=1,
+    )
+    insert_references(database, name, [NewReference("/scans/report.dcm", "9.1", "7.1", said)])
+    return name
+
+
+def of_study(plain: Result, study: str, name: str, hc_mm: float) -> Result:
+    sizes = replace(plain.sizes, hc_mm=hc_mm, hc_low_mm=hc_mm - 4, hc_high_mm=hc_mm + 4)
+    uid = f"1.2.{name.replace('-', '.')}"
+    return replace(
+        plain,
+        status=Status.MEASURED,
+        sizes=sizes,
+        ellipse=replace(plain.ellipse, flags=()),
+        file=replace(
+            plain.file, study_instance_uid=study, sop_instance_uid=uid, sha256=name.ljust(64, "0")
+        ),
+    )
+
+
+@ONE_DATABASE
+@pytest.mark.usefixtures("batch")
+def test_a_row_per_study(environment: dict[str, str], tmp_path: Path) -> None:
+    done = hc(environment, "results", "--per", "study", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    rows = {row["study_instance_uid"]: row for row in json.loads(done.stdout)}
+    assert {study: row["hc_mm"] for study, row in rows.items()} == {
+        "7.1": 171.0,
+        "7.2": 250.0,
+        "7.3": 303.0,
+    }
+    first = rows["7.1"]
+    assert (first["reference_hc_mm"], first["reference_source"]) == (172.5, "report")
+    assert (first["age_weeks"], first["age_source"]) == (20.0, "edd")
+    assert first["growth_centile"] == pytest.approx(42, abs=2)
+    assert first["hc_high_mm"] - first["hc_low_mm"] == pytest.approx(8 * 0.743, abs=0.05)
+    assert rows["7.2"]["growth_centile"] is None
+    ages = tmp_path / "ages.csv"
+    ages.write_text("study_instance_uid,ga_weeks\n7.2,41\n7.9,20\n")
+    given = hc(environment, "results", "--per", "study", "--ga", ages, "--format", "csv")
+    assert "--ga: 1 of 2 rows match what was asked for" in given.stderr
+    second = list(csv.DictReader(io.StringIO(given.stdout)))[1]
+    assert (second["growth_reason"], second["growth_z"]) == ("age-outside-chart", "")
+    alone = hc(environment, "results", "--ga", ages)
+    assert (alone.returncode, "go with --per study" in alone.stderr) == (2, True)
+
+
+@ONE_DATABASE
+@pytest.mark.usefixtures("batch")
+def test_ours_against_theirs_in_the_report(environment: dict[str, str], tmp_path: Path) -> None:
+    table = tmp_path / "theirs.csv"
+    table.write_text("study_instance_uid,hc_mm\n7.2,254\n7.3,300\n")
+    page = tmp_path / "report.html"
+    done = hc(environment, "report", "--reference", table, "--out", page)
+    assert done.returncode == 0, done.stderr
+    text = page.read_text(encoding="utf-8")
+    assert "3 heads are compared with" in text
+    assert "the scanner&#39;s own report (1)" in text
+    assert "the given table (2)" in text
+    assert 'aria-label="Bland-Altman plot' in text
+    assert 'aria-label="HC against gestational age on the centiles of intergrowth-2014"' in text
+    assert text.count("No picture: The file is not there.") == 9  # 6 rows, and 3 worst cases
+    assert '<th scope="row">all</th><td class="number">3</td><td class="number">-0.83</td>' in text
+    nothing = tmp_path / "nothing.csv"
+    nothing.write_text("study_instance_uid,hc_mm\n8.1,254\n8.2,200\n")
+    said = hc(environment, "report", "--reference", nothing, "--format", "md")
+    assert "--reference: 0 of 2 rows match what was asked for" in said.stderr
+    assert "| all | 1 | -1.50 |" in said.stdout
+
+
+def test_reviews_stand_beside_the_instrument(database: Database, batch: str) -> None:
+    scans = [row.scan_id for row in select_rows(database)]
+    ellipse = HumanMeasurement(1, 1, 5, 4, 0, 172.0, 50, 60)
+    said = [
+        Review(scans[0], "ann", Verdict.REJECTED, MODEL, "poor-image"),
+        Review(scans[0], "ann", Verdict.CORRECTED, MODEL, measurement=ellipse),
+        Review(scans[1], "ann", Verdict.ACCEPTED, MODEL),
+        Review(scans[1], "bob", Verdict.REJECTED, MODEL, "wrong-scale"),
+        Review(scans[2], "bob", Verdict.ACCEPTED, "another model"),
+    ]
+    for number, review in enumerate(said):
+        assert add_review(database, review, f"key-{number}")
+    found = list(reviewed(database, Filter(batch=batch)))
+    assert [each.instrument_hc_mm for each in found] == [170.0, 170.0, 174.0, 174.0]
+    section = reviews_section(found)
+    assert section is not None
+    people, reasons, agreement = section.tables
+    assert people.rows == [("ann", "2", "1", "0", "1", "50.0"), ("bob", "1", "0", "1", "0", "0.0")]
+    assert reasons.rows == [("wrong-scale", "1")]
+    assert agreement.rows[0][:3] == ("all", "1", "-2.00")
+    assert reviews_section([]) is None
+    assert list(reviewed(database, Filter(source="nowhere"))) == []
