@@ -6,9 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
+from worker.columns import Unit
 from worker.reports.exam_facts import Sources
 from worker.reports.studies import Frames, Head, Studies
 from worker.result import Millimetres, Text, Weeks
+
+Deviations = Annotated[float | None, Unit("SD", decimals=2)]
+Centile = Annotated[float | None, Unit("0 to 100", decimals=1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +31,8 @@ class StudyRow:
     refused: Annotated[int, "images and loops without any measurement"]
     age_weeks: Annotated[Weeks, "gestational age known by other means than this HC"]
     age_source: Annotated[Text, "table, or of the report: edd, lmp, ovulation"]
-    growth_z: Annotated[float | None, "deviations of HC from the chart's mean at that age"]
-    growth_centile: Annotated[float | None, "centile of HC at that age, 0 to 100"]
+    growth_z: Annotated[Deviations, "deviations of HC from the chart's mean at that age"]
+    growth_centile: Annotated[Centile, "centile of HC at that age, 0 to 100"]
     growth_chart: Annotated[Text, "the chart: intergrowth-2014 or who-2017"]
     growth_reason: Annotated[Text, "why there is no centile though the age is known"]
     reference_hc_mm: Annotated[Millimetres, "the same head's HC by somebody else"]
