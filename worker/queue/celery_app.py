@@ -31,7 +31,12 @@ TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), "worker.queue.transp
 
 def create_app(settings: Settings, broker_url: str) -> Celery:
     """Return the application on this broker; it connects when first used."""
-    app = Celery("hc-batch", broker=broker_url, include=["worker.queue.tasks"])
+    app = Celery(
+        "hc-batch",
+        broker=broker_url,
+        include=["worker.queue.tasks"],
+        events="worker.queue.worker_events:OnceEvents",
+    )
     app.conf.update(_configuration(settings))
     return app
 

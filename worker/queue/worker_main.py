@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
+import signal
+import threading
 import warnings
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 
+from billiard import active_children
+from celery import signals
 from celery.exceptions import SecurityWarning
+from celery.worker import state
 
 from worker import log
 from worker.errors import HcBatchError
@@ -23,7 +30,11 @@ from worker.settings import Settings
 from worker.store.claims import give_back
 from worker.store.owner import is_of_a_child
 from worker.store.recovery import present_owners
-from worker.store.session import open_database
+from worker.store.session import Database, open_database
+
+logger = logging.getLogger(__name__)
+
+_FAREWELL_S = 10.0  # after the eight of a soft shutdown: supervisors kill after thirty
 
 
 def serve(settings: Settings, concurrency: int = 1, metrics: Address | None = None) -> int:
@@ -55,9 +66,45 @@ def serve(settings: Settings, concurrency: int = 1, metrics: Address | None = No
         )
         # Celery asks new processes to log in its own form until ours is set up in them.
         os.environ.pop("_MP_FORK_LOGLEVEL_", None)
-        worker.start()
-        # Its processes are gone; what they held need not wait for a lease, nor costs an attempt.
-        with suppress(HcBatchError):  # then the leases run out by themselves
-            for owner in filter(is_of_a_child, present_owners(database)):
-                give_back(database, owner)
-        return worker.exitcode or 0
+        with _ending_in_time(database):
+            worker.start()
+        _give_back_all(database)
+        is_told_to_end = None not in (state.should_stop, state.should_terminate)
+        return 0 if is_told_to_end else worker.exitcode or 0
+
+
+def _give_back_all(database: Database) -> None:
+    """Free what this worker's processes held: they are gone, and it costs no attempt."""
+    with suppress(HcBatchError):  # then the leases run out by themselves
+        for owner in filter(is_of_a_child, present_owners(database)):
+            give_back(database, owner)
+
+
+@contextmanager
+def _ending_in_time(database: Database) -> Iterator[None]:
+    """End the process where Celery's farewell to a broker that says nothing takes too long.
+
+    It waits for an answer several times over; by then nothing is measured any more, and what the
+    broker is not told the ledger knows.
+    """
+
+    def end() -> None:
+        logger.warning("the broker says nothing to our end, so it is not waited for")
+        for pid in filter(None, (process.pid for process in active_children())):
+            os.kill(pid, signal.SIGKILL)
+        _give_back_all(database)
+        os._exit(0)
+
+    timer = threading.Timer(_FAREWELL_S, end)
+    timer.daemon = True
+
+    def begin(**_: object) -> None:
+        with suppress(RuntimeError):  # a second signal, and it runs already
+            timer.start()
+
+    signals.worker_shutting_down.connect(begin)
+    try:
+        yield
+    finally:
+        signals.worker_shutting_down.disconnect(begin)
+        timer.cancel()
