@@ -1,73 +1,119 @@
-"""How fast networks predict on this machine: the shipped one, and the notebook's way."""
+"""What speed is compared with: the networks by each library, nothing but them, the notebook's way."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import cv2
 import numpy as np
 
-from hcmodel.backends.tensorflow_backend import frozen, tf
-from hcmodel.engine import Engine
-from hcmodel.geometry import Ellipse
-from hcmodel.preprocess import Prepared
+from hcmodel import gate, polar
+from hcmodel.arrays import Tensor
+from hcmodel.backends.choice import open_backend
+from hcmodel.backends.onnx_backend import onnx_file
+from hcmodel.backends.stage import Stage, stages_of
+from hcmodel.cores import usable_cores
+from hcmodel.model_card import Card, verify
 from hcmodel.training.recipes import NOTEBOOK
-from hcmodel.unet import get_unet
 
-BATCH_SIZES = (1, 4, 8, 16)
-_ROUNDS = 3
-"""The best counts: what else runs on the machine only makes a round slower."""
+BATCH_SIZE = 8
 
-
-def network_images_per_s(weights: Path, images: int = 32) -> dict[int, float]:
-    """Return images per second by batch size, the best of a few rounds, with all stages."""
-    blank = np.random.default_rng(1).integers(0, 256, (540, 800), np.uint8)
-    speeds = {}
-    for size in BATCH_SIZES:
-        engine = Engine(weights, batch_size=size)
-        measure = _cascade(engine, [engine.prepare(blank, None)] * size)
-        measure()
-        speeds[size] = _rate(measure, images // size, size)
-    return speeds
+Answer = Callable[[Stage, Tensor], object]
+Work = Callable[[], object]
 
 
-def _cascade(engine: Engine, batch: list[Prepared]) -> Callable[[], object]:
-    """Return all that networks have to do for a batch in which every image shows a head."""
-    network = engine.card.network
-    outlines = [(image, Ellipse(400, 270, 200, 150, 0.3)) for image in batch]
-
-    def measure() -> None:
-        for _ in range(2 if network.second_look else 1):
-            engine.predict(batch)
-        if network.outline_look:
-            engine.correct(outlines)
-
-    return measure
+def ours(weights: Path) -> Answer:
+    """Return the networks as a worker runs them; raises ``WeightsError``."""
+    backend = open_backend(weights, verify(weights))
+    return lambda stage, tensors: backend.answer(stage, tensors, BATCH_SIZE)
 
 
-def notebook_network_images_per_s(batch_size: int, images: int = 32) -> float:
-    """Return images per second of the notebook's network, run as the shipped one is."""
-    shape = (batch_size, 256, 256, 1)
-    predict = frozen(get_unet(NOTEBOOK.network), shape)
-    batch = tf.constant(np.random.default_rng(1).random(shape, np.float32))
-    predict(batch)
-    return _rate(lambda: predict(batch), images // batch_size, batch_size)
+def by_library(weights: Path) -> Iterator[tuple[str, Answer]]:
+    """Yield each library that is installed here, with the same networks in its usual settings."""
+    card = verify(weights)
+    for name, opened in (("TensorFlow", _tensorflow), ("ONNX Runtime", _onnx), ("OpenVINO", _vino)):
+        try:
+            yield name, opened(weights, card)
+        except ImportError:
+            continue
 
 
-def notebook_images_per_s(images: int = 16) -> float:
-    """Return images per second of the notebook's way: one ``model.predict`` per image."""
+def all_networks(weights: Path, answer: Answer) -> Work:
+    """Return what networks have to do for ``BATCH_SIZE`` images with a head in each."""
+    card = verify(weights)
+    rng = np.random.default_rng(1)
+    tensors = {stage: rng.random(shape, np.float32) for stage, shape in _inputs(card)}
+    stages = [stage for stage in tensors if stage is not Stage.MAPS]
+    looks = [Stage.MAPS] * (2 if card.network.second_look else 1)
+    order = [*looks, *stages]
+    return lambda: [answer(stage, tensors[stage]) for stage in order]
+
+
+def networks_and_decoding(weights: Path, files: Sequence[Path]) -> Work:
+    """Return the least that files cost: ``cv2.imread`` and the networks, on all cores."""
+    networks = all_networks(weights, ours(weights))
+    threads = ThreadPoolExecutor(usable_cores())
+
+    def work() -> None:
+        images = threads.map(lambda path: cv2.imread(os.fspath(path), cv2.IMREAD_GRAYSCALE), files)
+        for number, _ in enumerate(images, 1):
+            if number % BATCH_SIZE == 0:
+                networks()
+
+    return work
+
+
+def notebook_way(files: Sequence[Path]) -> Work:
+    """Return how the notebook's users do it: open, resize, ``model.predict`` of one, fit."""
+    from hcmodel.unet import get_unet
+
     model = get_unet(NOTEBOOK.network)
-    image = np.random.default_rng(1).random((1, 256, 256, 1), np.float32)
-    model.predict(image, verbose=0)
-    return _rate(lambda: model.predict(image, verbose=0), images, 1)
+    turn = np.linspace(0, 2 * np.pi, 200)
+    outline = np.stack([100 + 60 * np.cos(turn), 100 + 45 * np.sin(turn)], axis=1)
+
+    def work() -> None:
+        for path in files:
+            image = cv2.resize(cv2.imread(os.fspath(path), cv2.IMREAD_GRAYSCALE), (256, 256))
+            model.predict((image / np.float32(255))[None, ..., None], verbose=0)
+            cv2.fitEllipse(outline.astype(np.float32))  # of an untrained map none can be fitted
+
+    return work
 
 
-def _rate(step: Callable[[], object], steps: int, images_per_step: int) -> float:
-    best_s = float("inf")
-    for _ in range(_ROUNDS):
-        start_s = time.perf_counter()
-        for _ in range(steps):
-            step()
-        best_s = min(best_s, time.perf_counter() - start_s)
-    return steps * images_per_step / best_s
+def _inputs(card: Card) -> list[tuple[Stage, tuple[int, ...]]]:
+    network = card.network
+    shapes = {
+        Stage.MAPS: (network.input_height, network.input_width, 1),
+        Stage.CONTOURS: (polar.ROWS, polar.COLUMNS, polar.CHANNELS),
+        Stage.PLANES: (gate.ROWS, gate.COLUMNS, gate.CHANNELS),
+    }
+    return [(stage, (BATCH_SIZE, *shapes[stage])) for stage in stages_of(card)]
+
+
+def _tensorflow(weights: Path, card: Card) -> Answer:
+    backend = open_backend(weights, card, "tensorflow")
+    return lambda stage, tensors: backend.answer(stage, tensors, BATCH_SIZE)
+
+
+def _onnx(weights: Path, card: Card) -> Answer:
+    import onnxruntime
+
+    opened = {
+        stage: onnxruntime.InferenceSession(os.fspath(onnx_file(weights, stage)))
+        for stage in stages_of(card)
+    }
+    return lambda stage, tensors: opened[stage].run(None, {"images": tensors})
+
+
+def _vino(weights: Path, card: Card) -> Answer:
+    import openvino
+
+    core = openvino.Core()
+    opened = {
+        stage: core.compile_model(os.fspath(onnx_file(weights, stage)), "CPU")
+        for stage in stages_of(card)
+    }
+    return lambda stage, tensors: opened[stage](tensors)
