@@ -1,10 +1,11 @@
-"""What speed is compared with: the networks by each library, nothing but them, the notebook's way."""
+"""What speed is compared with: networks by each library, nothing but them, the notebook's way."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -25,23 +26,34 @@ Answer = Callable[[Stage, Tensor], object]
 Work = Callable[[], object]
 
 
-def ours(weights: Path) -> Answer:
-    """Return the networks as a worker runs them; raises ``WeightsError``."""
+def ours(weights: Path, images: int) -> Work:
+    """Return the networks on so many images as a worker runs them; raises ``WeightsError``."""
     backend = open_backend(weights, verify(weights))
-    return lambda stage, tensors: backend.answer(stage, tensors, BATCH_SIZE)
+    batch = _all_networks(
+        weights, lambda stage, tensors: backend.answer(stage, tensors, BATCH_SIZE)
+    )
+    lanes = ThreadPoolExecutor(backend.lanes)
+    return lambda: list(lanes.map(lambda _: batch(), range(images // BATCH_SIZE)))
 
 
-def by_library(weights: Path) -> Iterator[tuple[str, Answer]]:
+def by_library(weights: Path, images: int) -> Iterator[tuple[str, Work]]:
     """Yield each library that is installed here, with the same networks in its usual settings."""
     card = verify(weights)
     for name, opened in (("TensorFlow", _tensorflow), ("ONNX Runtime", _onnx), ("OpenVINO", _vino)):
         try:
-            yield name, opened(weights, card)
+            answer = opened(weights, card)
         except ImportError:
             continue
+        batch = _all_networks(weights, answer)
+        yield name, partial(_repeat, batch, images // BATCH_SIZE)
 
 
-def all_networks(weights: Path, answer: Answer) -> Work:
+def _repeat(batch: Work, times: int) -> None:
+    for _ in range(times):
+        batch()
+
+
+def _all_networks(weights: Path, answer: Answer) -> Work:
     """Return what networks have to do for ``BATCH_SIZE`` images with a head in each."""
     card = verify(weights)
     rng = np.random.default_rng(1)
@@ -54,14 +66,13 @@ def all_networks(weights: Path, answer: Answer) -> Work:
 
 def networks_and_decoding(weights: Path, files: Sequence[Path]) -> Work:
     """Return the least that files cost: ``cv2.imread`` and the networks, on all cores."""
-    networks = all_networks(weights, ours(weights))
-    threads = ThreadPoolExecutor(usable_cores())
+    networks = ours(weights, len(files))
+    readers = ThreadPoolExecutor(usable_cores())
 
     def work() -> None:
-        images = threads.map(lambda path: cv2.imread(os.fspath(path), cv2.IMREAD_GRAYSCALE), files)
-        for number, _ in enumerate(images, 1):
-            if number % BATCH_SIZE == 0:
-                networks()
+        read = [readers.submit(cv2.imread, os.fspath(path), cv2.IMREAD_GRAYSCALE) for path in files]
+        networks()
+        wait(read)
 
     return work
 

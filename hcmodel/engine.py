@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
@@ -27,7 +28,7 @@ class OutOfMemory(Exception):
 
 
 class Engine:
-    """A network in memory, ready to predict batches of one fixed size.
+    """Networks in memory; ``lanes`` threads may ask it at the same time, for a batch each.
 
     ``backend``: the library that runs it, one of ``BACKENDS``. A ``thorough`` map is the mean of
     what the network says of the image and of its mirror, in twice the time. Raises
@@ -48,7 +49,9 @@ class Engine:
         self._shape = (network.input_height, network.input_width)
         self._backend = open_backend(weights, self.card, backend)
         self.batch_size = batch_size or self._backend.usual_batch_size
+        self.lanes = self._backend.lanes
         self._halved = False
+        self._halving = Lock()
 
     @property
     def model(self) -> str:
@@ -113,17 +116,23 @@ class Engine:
         return [PlaneOdds(tuple(row)) for row in odds.astype(np.float64).tolist()]
 
     def _answers(self, stage: Stage, tensors: Tensor) -> Tensor:
+        size = self.batch_size
         try:
             return np.concatenate(
                 [
-                    self._backend.answer(stage, tensors[start:][: self.batch_size], self.batch_size)
-                    for start in range(0, len(tensors), self.batch_size)
+                    self._backend.answer(stage, tensors[start:][:size], size)
+                    for start in range(0, len(tensors), size)
                 ]
             )
         except MemoryExhausted as error:
-            if self._halved or self.batch_size == 1:
-                raise OutOfMemory(f"at {self.batch_size} images at once") from error
+            with self._halving:
+                if size == self.batch_size:  # else another lane has halved them meanwhile
+                    self._halve(error)
+        return self._answers(stage, tensors)
+
+    def _halve(self, error: MemoryExhausted) -> None:
+        if self._halved or self.batch_size == 1:
+            raise OutOfMemory(f"at {self.batch_size} images at once") from error
         self._halved = True
         self.batch_size //= 2
         logger.warning("out of memory: %d images at once from now on", self.batch_size)
-        return self._answers(stage, tensors)

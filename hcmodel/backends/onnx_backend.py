@@ -29,6 +29,8 @@ _UNUSABLE = (
     failures.NotImplemented,
 )
 _ERRORS_ONLY = 3
+_MOST_LANES = 4
+"""What is not a network's work is done by one thread at a time, and is a third of the whole."""
 
 
 class OnnxBackend:
@@ -37,8 +39,12 @@ class OnnxBackend:
     usual_batch_size = 8
 
     def __init__(self, weights: Path, card: Card) -> None:
+        cores = usable_cores()
+        self.lanes = min(cores, _MOST_LANES)
+        threads = cores // self.lanes
         self._sessions = {
-            stage: _session(verified_file(weights, card, stage)) for stage in stages_of(card)
+            stage: _session(verified_file(weights, card, stage), threads)
+            for stage in stages_of(card)
         }
 
     def answer(self, stage: Stage, tensors: Tensor, batch_size: int) -> Tensor:
@@ -79,10 +85,10 @@ def verified_file(weights: Path, card: Card, stage: Stage) -> Path:
     return path
 
 
-def _session(path: Path) -> onnxruntime.InferenceSession:
+def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY
-    options.intra_op_num_threads = usable_cores()
+    options.intra_op_num_threads = threads
     # Threads that wait must leave the cores to the readers.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:

@@ -30,6 +30,8 @@ class Backend(Protocol):
 
     usual_batch_size: int
     """Images at once that suit the processor on which it runs."""
+    lanes: int
+    """Batches that it can answer beside each other, each from a thread of its own."""
 
     def answer(self, stage: Stage, tensors: Tensor, batch_size: int) -> Tensor:
         """Return what a network says of up to ``batch_size`` inputs, one answer for each.

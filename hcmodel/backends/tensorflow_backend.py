@@ -32,7 +32,12 @@ Graph = Callable[[tf.Tensor], list[tf.Tensor]]
 
 
 class TensorFlowBackend:
-    """See ``Backend``. Raises ``WeightsError`` where the file cannot be loaded."""
+    """See ``Backend``; one batch at a time has all cores or the GPU.
+
+    Raises ``WeightsError`` where the file cannot be loaded.
+    """
+
+    lanes = 1
 
     def __init__(self, weights: Path, card: Card) -> None:
         self.usual_batch_size = 32 if ON_GPU else 8

@@ -56,7 +56,5 @@ def ratio(
     name: str, values: list[float], must: float, method: str, *, is_cost: bool = False
 ) -> Ratio:
     """Return the line of a ratio that was measured once in every round."""
-    low, value, high = (
-        statistics.quantiles(values, n=4) if len(values) > 1 else (values[0],) * 3
-    )
+    low, value, high = statistics.quantiles(values, n=4) if len(values) > 1 else (values[0],) * 3
     return Ratio(name, value, low, high, must, method, is_cost)

@@ -93,14 +93,8 @@ def all_ratios(bench: Bench, drained: int) -> Iterator[Ratio]:
 
 def networks(bench: Bench) -> Ratio:
     """Our networks against the fastest library on the same weights."""
-    rivals = dict(benchmark.by_library(SHIPPED))
-    ways = {"": benchmark.ours(SHIPPED), **rivals}
-    taken = alternated(
-        {
-            name: _times(benchmark.all_networks(SHIPPED, answer), bench.images)
-            for name, answer in ways.items()
-        }
-    )
+    rivals = dict(benchmark.by_library(SHIPPED, bench.images))
+    taken = alternated({"": benchmark.ours(SHIPPED, bench.images), **rivals})
     values = [
         min(taken[name][number] for name in rivals) / ours_s
         for number, ours_s in enumerate(taken[""])
@@ -127,7 +121,7 @@ def run_against_least(bench: Bench) -> Ratio:
         "run, against decoding and networks alone",
         _divided(taken["least"], taken["ours"]),
         0.75,
-        f"{bench.images} PNG of 800x540 to rows in SQLite; cv2.imread and the networks on all cores",
+        f"{bench.images} PNG of 800x540 to rows in SQLite; cv2.imread and networks on all cores",
     )
 
 
@@ -187,7 +181,7 @@ def cold_against_import(bench: Bench) -> Ratio:
 
 
 def memory(bench: Bench, drained: int) -> Iterator[Ratio]:
-    """A worker's memory with its readers: in all, and after ``drained`` files against the start."""
+    """Yield a worker's memory with its readers: in all, and how it grew with ``drained`` files."""
     settings = bench.new_settings()
     with started_worker(settings) as worker:
         _queued(bench, settings)()
@@ -196,8 +190,7 @@ def memory(bench: Bench, drained: int) -> Iterator[Ratio]:
             "memory of a CPU worker, against 400 MB",
             [before_mb / 400],
             1.0,
-            "proportional set size of the worker, its pool and readers after "
-            f"{bench.images} files",
+            f"proportional set size of the worker, its pool and readers after {bench.images} files",
             is_cost=True,
         )
         _queued(bench, settings, drained)()
@@ -308,14 +301,6 @@ def _phantoms(count: int) -> Iterator[bytes]:
         rng = np.random.default_rng(number)
         image = draw_phantom(SHAPE, random_head(SHAPE, rng), rng)
         yield cv2.imencode(".png", image)[1].tobytes()
-
-
-def _times(batch: Callable[[], object], images: int) -> Callable[[], None]:
-    def work() -> None:
-        for _ in range(images // benchmark.BATCH_SIZE):
-            batch()
-
-    return work
 
 
 def _divided(above: Sequence[float], below: Iterable[float]) -> list[float]:

@@ -73,6 +73,7 @@ class ScanRequest:
     any_plane: bool = False
 
 
+Measured = tuple[ScanRequest, Result]
 IsKnown = Callable[[ScanRequest, str], bool]
 """Whether this content (SHA-256) was measured before, so that the network need not run."""
 
@@ -132,18 +133,46 @@ class Instrument:
 
     def measure(
         self, requests: Iterable[ScanRequest], is_known: IsKnown | None = None
-    ) -> Iterator[tuple[ScanRequest, Result]]:
+    ) -> Iterator[Measured]:
         """Measure in order of arrival, and yield each request with its result.
 
         A scan that ``is_known`` comes back as ``duplicate`` with its hash alone.
         """
+        for group in self.measure_groups(requests, is_known):
+            yield from group
+
+    def measure_groups(
+        self, requests: Iterable[ScanRequest], is_known: IsKnown | None = None
+    ) -> Iterator[list[Measured]]:
+        """Measure the same, and yield together what ends together, in order of arrival.
+
+        A batch is judged while the network looks at the next one.
+        """
+        at_work: deque[Future[list[Measured]]] = deque()
+        with ThreadPoolExecutor(self._engine.lanes) as lanes:
+            try:
+                for waiting in self._batches(requests, is_known):
+                    at_work.append(lanes.submit(self._judged, waiting))
+                    if len(at_work) > self._engine.lanes:
+                        yield at_work.popleft().result()
+                while at_work:
+                    yield at_work.popleft().result()
+            finally:
+                for future in at_work:
+                    future.cancel()
+
+    def _batches(
+        self, requests: Iterable[ScanRequest], is_known: IsKnown | None
+    ) -> Iterator[list[_Pending]]:
+        """Gather scans until they fill a batch of the network."""
         waiting: list[_Pending] = []
         for pending in self._read_ahead(requests, is_known):
             waiting.append(pending)
             if sum(len(each.views) for each in waiting) >= self.batch_size:
-                yield from self._flush(waiting)
+                yield waiting
                 waiting = []
-        yield from self._flush(waiting)
+        if waiting:
+            yield waiting
 
     def _read_ahead(
         self, requests: Iterable[ScanRequest], is_known: IsKnown | None
@@ -187,7 +216,7 @@ class Instrument:
         crop = scan.pixels[box.top : box.bottom, box.left : box.right]
         return _View(region, self._engine.prepare(crop, region.spacing))
 
-    def _flush(self, waiting: list[_Pending]) -> Iterator[tuple[ScanRequest, Result]]:
+    def _judged(self, waiting: list[_Pending]) -> list[Measured]:
         views = [(pending, view) for pending in waiting for view in pending.views]
         size = self.batch_size
         for start in range(0, len(views), size):
@@ -196,8 +225,7 @@ class Instrument:
             if pending.result is None:
                 with self._ending_alone(pending):
                     pending.result = self._verdict(pending)
-            assert pending.result is not None
-            yield pending.request, pending.result
+        return [(each.request, each.result) for each in waiting if each.result is not None]
 
     def _find(self, batch: Sequence[tuple[_Pending, _View]], size: int) -> None:
         """Find and judge the heads of a batch of at most ``size`` views."""

@@ -23,7 +23,7 @@ from worker.store.claims import (
     claim_next,
     claim_waiting,
     find_measured,
-    finish,
+    finish_together,
     give_back,
     renew,
 )
@@ -161,29 +161,31 @@ class _Hold:
             return self.patiently(lambda: find_measured(self.database, *key)) is not None
 
         finished = 0
-        for request, result in instrument.measure(requests(), is_known):
+        for group in instrument.measure_groups(requests(), is_known):
             self.moved_s = time.monotonic()
-            claimed = replace(held.pop(request.scan_id), manual=request.manual)
-            with log.about(batch=claimed.batch_id, scan=claimed.scan_id):
-                status = self._finish(claimed, result)
-            if status is not None:
-                finished += 1
-                self.on_finished(claimed, status)
+            ended = [
+                (replace(held.pop(request.scan_id), manual=request.manual), result)
+                for request, result in group
+            ]
+            # Results outlive a short absence of the database; their scans are ours for a lease.
+            with _STORE.time():
+                states = self.patiently(partial(finish_together, self.database, ended))
+            for (claimed, result), status in zip(ended, states, strict=True):
+                with log.about(batch=claimed.batch_id, scan=claimed.scan_id):
+                    self._tell(claimed, result, status)
+                if status is not None:
+                    finished += 1
+                    self.on_finished(claimed, status)
         return finished
 
-    def _finish(self, claimed: Claim, result: Result) -> Status | None:
-        """Status reached in the ledger; ``None`` where the scan is another's meanwhile."""
-        end = partial(finish, self.database, claimed, result)
-        # A result outlives a short absence of the database; its scan is ours for a lease.
-        with _STORE.time():
-            status = self.patiently(end)
+    def _tell(self, claimed: Claim, result: Result, status: Status | None) -> None:
+        """Log the status reached in the ledger; ``None``: the scan is another's meanwhile."""
         if status is None:
             logger.warning("scan %d was taken over or cancelled meanwhile", claimed.scan_id)
         elif result.code is not None:
             logger.info("scan %d: %s, %s", claimed.scan_id, status, result.code)
         else:
             logger.debug("scan %d: %s", claimed.scan_id, status)
-        return status
 
 
 def _request(claimed: Claim) -> ScanRequest:

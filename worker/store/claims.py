@@ -16,6 +16,7 @@ from sqlalchemy import (
     Connection,
     Row,
     and_,
+    bindparam,
     case,
     insert,
     or_,
@@ -176,31 +177,52 @@ def finish(database: Database, claimed: Claim, result: Result) -> Status | None:
     Return the state reached: ``DUPLICATE`` where the same content was measured meanwhile, and
     ``None`` where the scan is no longer the owner's, which then stores nothing.
     """
-    key = content_key(result.file.sha256, claimed.frame, claimed.manual, claimed.any_plane)
+    (status,) = finish_together(database, [(claimed, result)])
+    return status
+
+
+def finish_together(
+    database: Database, ended: Sequence[tuple[Claim, Result]]
+) -> list[Status | None]:
+    """Store results and end their scans, all in one transaction; return what ``finish`` does."""
     with database.writing() as connection:
-        if not _still_held(connection, claimed):
-            return None
-        original = None
-        if result.status is Status.DUPLICATE or not _store(database, connection, claimed, result):
-            original = _measured(connection, key, result.model)
-            result = Result(Status.DUPLICATE, result.model, file=result.file)
-        connection.execute(
-            update(ScanRow)
-            .where(ScanRow.id == claimed.scan_id)
-            .values(
-                **NOBODYS,
-                state=result.status,
-                code=result.code,
-                message=result.message,
-                sha256=result.file.sha256,
-                model=result.model,
-                duplicate_of=original,
-            )
+        held = _held(connection, [claimed for claimed, _ in ended])
+        stored = _store(database, connection, [each for each in ended if each[0] in held])
+        final = [
+            (claimed, result, None)
+            if claimed in stored
+            else (claimed, *_duplicate(connection, claimed, result))
+            for claimed, result in ended
+            if claimed in held
+        ]
+        if final:
+            connection.execute(_END, [_ended(*each) for each in final])
+        record(
+            connection,
+            Event.FINISHED,
+            [
+                (claimed.scan_id, claimed.attempt, claimed.owner, result.code or result.status)
+                for claimed, result, _ in final
+            ],
         )
-        event = (claimed.scan_id, claimed.attempt, claimed.owner, result.code or result.status)
-        record(connection, Event.FINISHED, [event])
         failpoint.hit("before-commit")
-    return result.status
+    states = {claimed: result.status for claimed, result, _ in final}
+    return [states.get(claimed) for claimed, _ in ended]
+
+
+_END = update(ScanRow).where(ScanRow.id == bindparam("ended_id")).values(**NOBODYS)
+
+
+def _ended(claimed: Claim, result: Result, original: int | None) -> dict[str, object]:
+    return {
+        "ended_id": claimed.scan_id,
+        "state": result.status,
+        "code": result.code,
+        "message": result.message,
+        "sha256": result.file.sha256,
+        "model": result.model,
+        "duplicate_of": original,
+    }
 
 
 def give_back(database: Database, owner: str, because: HcBatchError | None = None) -> int:
@@ -288,26 +310,52 @@ def record(
         )
 
 
-def _still_held(connection: Connection, claimed: Claim) -> bool:
-    held = select(ScanRow.id).where(
-        ScanRow.id == claimed.scan_id,
-        ScanRow.owner == claimed.owner,
-        ScanRow.attempts == claimed.attempt,
-        ScanRow.state.in_(sources(Event.FINISHED)),
+def _held(connection: Connection, claims: Sequence[Claim]) -> set[Claim]:
+    """Return the claims whose scans are still their owner's, and keep them so to the end."""
+    rows = connection.execute(
+        select(ScanRow.id, ScanRow.owner, ScanRow.attempts)
+        .where(
+            ScanRow.id.in_([claimed.scan_id for claimed in claims]),
+            ScanRow.state.in_(sources(Event.FINISHED)),
+        )
+        .order_by(ScanRow.id)
+        .with_for_update()
     )
-    return connection.scalar(held.with_for_update()) is not None
+    held = {(row.id, row.owner, row.attempts) for row in rows}
+    return {each for each in claims if (each.scan_id, each.owner, each.attempt) in held}
 
 
-def _store(database: Database, connection: Connection, claimed: Claim, result: Result) -> bool:
-    """Return whether the result is now there: not where another scan has the same content's."""
-    key = content_key(result.file.sha256, claimed.frame, claimed.manual, claimed.any_plane)
-    row = flattened(result) | {
-        "scan_id": claimed.scan_id,
-        "content_key": key if result.status in _MEASURED else None,
-    }
-    # A second worker with the same content waits here for the first one's commit.
-    statement = database.insert_new(ResultRow).values(row).returning(ResultRow.id)
-    return connection.scalar(statement) is not None
+def _store(
+    database: Database, connection: Connection, ended: Sequence[tuple[Claim, Result]]
+) -> set[Claim]:
+    """Return those whose result is now there: not where another scan has the same content's."""
+    rows = [
+        flattened(result)
+        | {
+            "scan_id": claimed.scan_id,
+            "content_key": _key(claimed, result) if result.status in _MEASURED else None,
+        }
+        for claimed, result in ended
+        if result.status is not Status.DUPLICATE
+    ]
+    if not rows:
+        return set()
+    # A second worker with the same content waits here for the first one's commit; in one order, or
+    # two of them might wait for each other.
+    rows.sort(key=lambda row: row["content_key"] or "")
+    statement = database.insert_new(ResultRow).returning(ResultRow.scan_id)
+    stored = set(connection.scalars(statement, rows))
+    return {claimed for claimed, _ in ended if claimed.scan_id in stored}
+
+
+def _duplicate(connection: Connection, claimed: Claim, result: Result) -> tuple[Result, int | None]:
+    """Return the result of a scan whose content was measured, and the scan of the first one."""
+    original = _measured(connection, _key(claimed, result), result.model)
+    return Result(Status.DUPLICATE, result.model, file=result.file), original
+
+
+def _key(claimed: Claim, result: Result) -> str | None:
+    return content_key(result.file.sha256, claimed.frame, claimed.manual, claimed.any_plane)
 
 
 def _measured(connection: Connection, key: str | None, model: str) -> int | None:

@@ -42,7 +42,7 @@ def from_scan(scan: Scan) -> tuple[dict[str, Any], bytes]:
     return head, scan.pixels.tobytes()
 
 
-def to_scan(head: dict[str, Any], body: bytes) -> Scan:
+def to_scan(head: dict[str, Any], body: bytes | bytearray) -> Scan:
     """Return the scan that ``from_scan`` packed."""
     fields = dict(head)
     pixels = np.frombuffer(body, np.uint8).reshape(fields.pop("shape"))

@@ -109,7 +109,7 @@ class ReaderPool:
         head, _ = self._ask(request)
         return messages.to_image_reference(head)
 
-    def _ask(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    def _ask(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytearray]:
         reader = self._idle.get()
         try:
             head, body = reader.ask(request, self._deadline_s)
@@ -142,7 +142,7 @@ class _Reader:
         )
         self._is_ready = False
 
-    def ask(self, request: dict[str, Any], deadline_s: float) -> tuple[dict[str, Any], bytes]:
+    def ask(self, request: dict[str, Any], deadline_s: float) -> tuple[dict[str, Any], bytearray]:
         """Send a request and wait for its answer; a child that gives none is replaced.
 
         Raises ``CrashedWorker`` or ``DecodeTimeout`` then.
@@ -186,7 +186,7 @@ class _Reader:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(request).encode() + b"\n")
 
-    def _receive(self, timeout_s: float) -> tuple[dict[str, Any], bytes]:
+    def _receive(self, timeout_s: float) -> tuple[dict[str, Any], bytearray]:
         deadline = time.monotonic() + timeout_s
         head_bytes, body_bytes = messages.LENGTHS.unpack(
             self._take(messages.LENGTHS.size, deadline)
@@ -194,22 +194,23 @@ class _Reader:
         head = json.loads(self._take(head_bytes, deadline))
         return head, self._take(body_bytes, deadline)
 
-    def _take(self, size_bytes: int, deadline: float) -> bytes:
+    def _take(self, size_bytes: int, deadline: float) -> bytearray:
         assert self._process is not None
         assert self._process.stdout is not None
         descriptor = self._process.stdout.fileno()
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
-        taken = bytearray()
-        while len(taken) < size_bytes:
+        taken = bytearray(size_bytes)
+        missing = memoryview(taken)
+        while missing:
             left_ms = 1000 * (deadline - time.monotonic())
             if left_ms <= 0 or not poll.poll(left_ms):
                 raise TimeoutError
-            part = os.read(descriptor, size_bytes - len(taken))
-            if not part:
+            count = os.readv(descriptor, [missing])
+            if not count:
                 raise EOFError
-            taken += part
-        return bytes(taken)
+            missing = missing[count:]
+        return taken
 
     def _cause_of_death(self) -> str:
         assert self._process is not None
