@@ -2,7 +2,7 @@
 PYTHON ?= python3
 STAMP := .venv/.installed
 
-.PHONY: venv demo test mutants fuzz zoo chaos recovery engines lint bench picture clean
+.PHONY: venv demo test mutants fuzz zoo chaos recovery engines lint bench bench-check picture clean
 
 venv: $(STAMP)
 
@@ -51,7 +51,11 @@ engines: venv
 	HC_EVERY_IMAGE=1 .venv/bin/python -m pytest -q tests/unit/test_engine.py
 
 bench: venv
-	.venv/bin/hc-batch bench
+	.venv/bin/hc-batch bench --all
+
+# Ratios against those that are kept, as reached on two cores.
+bench-check: venv
+	.venv/bin/hc-batch bench --check docs/ratios.json
 
 # The rooms and who imports whom, for docs/architecture.md.
 picture: venv

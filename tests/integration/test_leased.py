@@ -52,8 +52,14 @@ class Known:
     before: Callable[[ScanRequest], None] = lambda _: None
     manual: Spacing | None = None
 
-    def measure(
+    def measure_groups(
         self, requests: Iterable[ScanRequest], is_known: IsKnown | None = None
+    ) -> Iterator[list[tuple[ScanRequest, Result]]]:
+        for each in self._measure(requests, is_known):
+            yield [each]
+
+    def _measure(
+        self, requests: Iterable[ScanRequest], is_known: IsKnown | None
     ) -> Iterator[tuple[ScanRequest, Result]]:
         assert is_known is not None
         self.seen.append([])

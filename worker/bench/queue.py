@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from worker.bench.throughput import run_images_per_s, started_worker, submit_images_per_s
+from worker.bench.ratios import started_worker
 from worker.intake.submit import submit
 from worker.queue.broker import serving
 from worker.queue.redis_client import connect
@@ -42,12 +42,6 @@ def bench_queue(folder: Path, files: int, images: int) -> Iterator[Figure]:
         rate, bytes_per_file = _submitted(folder / name, url, many, files)
         yield Figure(f"submitted, {name}", rate, "files/s")
     yield Figure("Redis", bytes_per_file, "bytes per file")
-    measured = write_series(folder / "images", images, seed=1)
-    alone = run_images_per_s(folder / "alone", measured)
-    queued = submit_images_per_s(folder / "queued", images)
-    yield Figure("run, file to row", alone, "images/s")
-    yield Figure("submit to row, one worker", queued, "images/s")
-    yield Figure("overhead of the queue", 100 * (alone / queued - 1), "%")
     first_s, last_s = _recovery_s(folder / "killed", images)
     yield Figure("worker killed, next scan ended after", first_s, "s")
     yield Figure("worker killed, batch ended after", last_s, "s")
