@@ -69,7 +69,8 @@ def command(
         bench = Bench(Path(folder), images)
         for ratio in all_ratios(bench, drained) if everything else quick_ratios(bench):
             ratios.append(ratio)
-            stdout.print(_line(ratio), highlight=False)
+            stdout.print(_line(ratio))
+            stdout.print(f"  {ratio.method}")
     if target is not None:
         write_kept(target, ratios)
     below = [] if kept is None else fallen(kept, ratios)
@@ -84,7 +85,7 @@ def _line(ratio: Ratio) -> str:
     verdict = "" if ratio.holds else "  missed"
     return (
         f"{ratio.name:44} {ratio.value:6.2f} ({ratio.low:.2f} to {ratio.high:.2f}), "
-        f"must {sign} {ratio.must:g}{verdict}\n  {ratio.method}"
+        f"must {sign} {ratio.must:g}{verdict}"
     )
 
 
