@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 from rich.console import Console
-from rich.progress import track
 from rich.text import Text
 
 from worker.plain_text import visible
@@ -38,6 +37,8 @@ stderr = TextConsole(stderr=True, soft_wrap=True)
 
 def progress(items: Iterable[Item], total: int | None, label: str) -> Iterator[Item]:
     """Yield the items, with a bar on standard error while a terminal is there."""
+    from rich.progress import track
+
     yield from track(
         items, label, total=total, console=stderr, transient=True, disable=not stderr.is_terminal
     )

@@ -14,8 +14,6 @@ from cli.moment import Moment
 from hcmodel.flags import Flag
 from hcmodel.plane import Plane
 from hcmodel.spacing import Spacing
-from worker.reading import FramePolicy
-from worker.reading.sidecar import parse_pixel_size
 from worker.result import Status
 
 
@@ -40,6 +38,9 @@ class PixelSize(click.ParamType[Spacing]):
         """Return the size that one number tells for both axes, or two. Raises ``BadParameter``."""
         if isinstance(value, Spacing):
             return value
+        # Knows the formats of files: not for those who only ask for rows.
+        from worker.reading.sidecar import parse_pixel_size
+
         parts = str(value).split(",")
         try:
             if len(parts) > 2:
@@ -186,6 +187,8 @@ def input_options(command: Callable[..., None]) -> Callable[..., None]:
         any_plane: bool,
         **others: Any,
     ) -> None:
+        from worker.reading import FramePolicy
+
         try:
             policy = FramePolicy.parse(frames)
         except ValueError as error:

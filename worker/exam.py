@@ -6,8 +6,6 @@ hash, by which rows can be joined and nobody found, unless a person asks for the
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Annotated
@@ -46,4 +44,7 @@ class Pseudonyms:
             return number
         if self.key is None:
             return None
+        import hashlib
+        import hmac
+
         return hmac.new(self.key.encode(), number.encode(), hashlib.sha256).hexdigest()

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
@@ -21,6 +21,9 @@ from worker.settings import Settings
 from worker.store import schema
 from worker.store.database_errors import translated
 from worker.store.tables import Base
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
 
 _BUSY_TIMEOUT_MS = 30_000  # SQLite's writers queue: longer than any transaction of ours
 _READING = {"hc_reading": True}
@@ -62,7 +65,11 @@ class Database:
     def insert_new(self, table: type[Base]) -> postgresql.Insert | sqlite.Insert:
         """Return an INSERT that leaves rows alone that are there already."""
         if self.engine.dialect.name == "postgresql":
+            from sqlalchemy.dialects import postgresql
+
             return postgresql.insert(table).on_conflict_do_nothing()
+        from sqlalchemy.dialects import sqlite
+
         return sqlite.insert(table).on_conflict_do_nothing()
 
     def close(self) -> None:
