@@ -211,11 +211,7 @@ def _shown(column: Column, value: object) -> str:
         return ""
     if isinstance(value, float) and column.decimals is not None:
         return f"{value:.{column.decimals - 1 if column.decimals < 4 else 4}f}"
-    if isinstance(value, tuple):
-        return " ".join(value)
-    if isinstance(value, datetime):
-        return value.isoformat(" ", timespec="seconds").removesuffix("+00:00")
-    return str(value)
+    return str(value)[:19] if column.type is datetime else str(value)
 
 
 def _half_width_mm(row: ReportRow) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from itertools import islice
 from typing import Any
 
@@ -14,9 +15,14 @@ from worker.store.rows import ReportRow, Sort, select_columns
 from worker.store.session import Database
 
 Part = Sequence[Sequence[Any]]
-"""Some rows: for each column its values, as Python has them; unknown is ``None``."""
+"""Some rows: for each column its numbers or texts; unknown is ``None``.
+
+A time is a text ``2026-01-31 08:15:00.250000`` in UTC, a day ``2026-01-31``, and words are one
+text: so they come from a database, and most forms want them so.
+"""
 
 _AT_ONCE = 1000
+_TIME = "%Y-%m-%d %H:%M:%S.%f"
 _NOTICE = Column("notice", str, False, "", "what none of it may be used for")
 
 COLUMNS = {column.name: column for column in (*columns_of(ReportRow), _NOTICE)}
@@ -65,7 +71,21 @@ def extract_of(kind: type, items: Iterable[object]) -> Extract:
 def _parts_of(items: Iterable[object]) -> Iterator[Part]:
     ahead = iter(items)
     while some := list(islice(ahead, _AT_ONCE)):
-        yield list(zip(*((*flattened(each).values(), NOTICE) for each in some), strict=True))
+        rows = ([*map(_plain, flattened(each).values()), NOTICE] for each in some)
+        yield list(zip(*rows, strict=True))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return " ".join(value)
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):{_TIME}}"
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def iso_times(values: Sequence[str | None]) -> list[str | None]:
+    """Return times as ISO 8601 with their zone, to the second."""
+    return [each and f"{each[:10]}T{each[11:19]}+00:00" for each in values]
 
 
 def rounded(column: Column, values: Sequence[Any]) -> Sequence[Any]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, TextIO
 
 from worker.columns import Column
-from worker.reports.extract import Extract, rounded
+from worker.reports.extract import Extract, iso_times, rounded
 
 
 def write_json(extract: Extract, out: TextIO) -> int:
@@ -42,7 +42,7 @@ def _lines(extract: Extract) -> Iterator[str]:
 
 def _values(column: Column, values: Sequence[Any]) -> Sequence[Any]:
     if column.type is datetime:
-        return [each and each.isoformat(timespec="seconds") for each in values]
-    if column.type is date:
-        return [each and each.isoformat() for each in values]
+        return iso_times(values)
+    if column.type is tuple:
+        return [(each or "").split() for each in values]
     return rounded(column, values)

@@ -56,5 +56,17 @@ def _batch(columns: Sequence[Column], part: Part, schema: pa.Schema) -> pa.Recor
 
 
 def _array(column: Column, values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    if column.type is tuple:
+        texts = pa.array([each or None for each in values], pa.string())
+        lists = pc.split_pattern(texts, " ")
+        return pc.if_else(pc.is_valid(texts), lists, pa.scalar([], kind))
+    if column.type in (datetime, date):
+        return _moments(pa.array(values, pa.string()), kind)
     array = pa.array(values, kind)
     return array if column.decimals is None else pc.round(array, column.decimals)
+
+
+def _moments(texts: pa.Array, kind: pa.DataType) -> pa.Array:
+    if pa.types.is_timestamp(kind):
+        return pc.assume_timezone(texts.cast(pa.timestamp("us")), "UTC")
+    return texts.cast(kind)

@@ -66,10 +66,8 @@ def _explain(sheet: Any, columns: Sequence[Column], bold: Any) -> None:
 def _values(column: Column, values: Sequence[Any]) -> Sequence[Any]:
     if column.type is float:
         return rounded(column, values)
-    if column.type in (int, date):
+    if column.type is int:
         return values
-    if column.type is datetime:  # a spreadsheet knows no zones
-        return [each and each.replace(tzinfo=None) for each in values]
-    if column.type is tuple:
-        values = [" ".join(each) for each in values]
+    if column.type in (datetime, date):  # a spreadsheet knows no zones
+        return [each and column.type.fromisoformat(each) for each in values]
     return [each and visible(each)[:_LONGEST] for each in values]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from itertools import groupby
 from typing import Annotated, Any
 
@@ -140,48 +140,26 @@ def select_columns(
 ) -> Iterator[list[Sequence[Any]]]:
     """Yield the rows of ``select_rows`` some thousand at a time, a sequence of values per column.
 
-    For files: it makes nothing of a row, and is several times as quick.
+    For files, and several times as quick: numbers and texts are as the driver gives them, a time
+    is a text ``2026-01-31 08:15:00.250000`` in UTC, a day ``2026-01-31``, and words are one text.
     """
     is_text = database.engine.dialect.name == "sqlite"
-    plain = [_plain(name, is_text=is_text) for name in names]
-    statement = _selected(which, plain)
-    statement = _ordered(statement, sort, newest_first).limit(limit)
+    plain = [_plain(name, is_text=is_text).label(name) for name in names]
+    statement = _ordered(_selected(which, plain), sort, newest_first).limit(limit)
     with database.reading() as connection:
         lines = connection.execution_options(yield_per=_FETCH_COLUMNS).execute(statement)
         for part in lines.partitions():
-            yield [
-                _understood(name, values)
-                for name, values in zip(names, zip(*part, strict=True), strict=True)
-            ]
+            yield list(zip(*part, strict=True))
 
 
 def _plain(name: str, *, is_text: bool) -> ColumnElement[Any]:
-    """Return a column as the driver gives it, without a call for each value."""
+    """Return a column whose values need no more work. ``is_text``: times and days are texts."""
     column = _column(name)
     if _TYPES[name] is datetime and not is_text:
-        column = func.timezone("UTC", column)
-    return type_coerce(column, NullType()).label(name)
-
-
-def _understood(name: str, values: Sequence[Any]) -> Sequence[Any]:
-    """Return the driver's values as what they stand for; numbers and texts are that already."""
-    kind = _TYPES[name]
-    if kind is tuple:
-        words: dict[str | None, tuple[str, ...]] = {None: ()}
-        return [
-            words[text] if text in words else words.setdefault(text, tuple(text.split()))
-            for text in values
-        ]
-    if kind is datetime:
-        return [None if each is None else _moment(each) for each in values]
-    if kind is date:
-        return [date.fromisoformat(each) if isinstance(each, str) else each for each in values]
-    return values
-
-
-def _moment(value: str | datetime) -> datetime:
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return moment.replace(tzinfo=UTC)
+        column = func.to_char(func.timezone("UTC", column), "YYYY-MM-DD HH24:MI:SS.US")
+    elif _TYPES[name] is date and not is_text:
+        column = func.to_char(column, "YYYY-MM-DD")
+    return type_coerce(column, NullType())
 
 
 def _ordered(statement: Select[Any], sort: Sequence[Sort], newest_first: bool) -> Select[Any]:
