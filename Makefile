@@ -2,7 +2,7 @@
 PYTHON ?= python3
 STAMP := .venv/.installed
 
-.PHONY: venv demo test mutants fuzz zoo chaos recovery engines lint bench bench-check picture clean
+.PHONY: venv demo test mutants fuzz zoo hospital chaos recovery engines lint bench bench-check picture clean
 
 venv: $(STAMP)
 
@@ -39,6 +39,11 @@ chaos: venv
 # Seconds until work goes on after each fault, with the default settings.
 recovery: venv
 	PYTHONPATH=tests .venv/bin/python tests/faults/recovery.py
+
+# 500 objects from four callers while the receiver is killed twice; all are measured once.
+hospital: venv
+	HC_RECEIVED_OBJECTS=$${HC_RECEIVED_OBJECTS:-500} \
+		.venv/bin/python -m pytest -q tests/faults/test_receiver_killed.py
 
 lint: venv
 	.venv/bin/ruff check .

@@ -627,6 +627,15 @@ class PagesUnprotected(OperatorError):
     code = "pages-unprotected"
 
 
+class TlsUnusable(OperatorError):
+    """A certificate or key for TLS cannot be used.
+
+    Give PEM files that belong together and that this user may read.
+    """
+
+    code = "tls-unusable"
+
+
 class AddressTaken(OperatorError):
     """The address cannot be listened at.
 

@@ -24,6 +24,8 @@ LAST_RECONCILED = Gauge(
     "When ledger and broker were last compared, in seconds since 1970.",
     multiprocess_mode="mostrecent",
 )
+RECEIVED = Counter("hc_received", "Objects that were sent: stored, repeated, refused.", ["result"])
+ASSOCIATIONS = Counter("hc_associations", "Associations: accepted, rejected, aborted.", ["result"])
 WATCH_SCAN_SECONDS = Histogram(
     "hc_watch_scan_seconds",
     "Time for one look at a watched folder.",

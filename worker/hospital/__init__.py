@@ -1,0 +1,1 @@
+"""Images and objects over the network: the only room that knows pynetdicom and DICOMweb."""
