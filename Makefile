@@ -62,9 +62,10 @@ bench: venv
 bench-check: venv
 	.venv/bin/hc-batch bench --check docs/ratios.json
 
-# The rooms and who imports whom, for docs/architecture.md.
+# The rooms and who imports whom, for docs/architecture.md; the tables, for docs/schema.md.
 picture: venv
 	.venv/bin/python docs/picture.py
+	.venv/bin/python docs/schema.py
 
 clean:
 	rm -rf .venv demo

@@ -10,7 +10,17 @@ from worker.store.session import Database
 from worker.store.tables import BatchRow, ResultRow, ScanRow
 
 MODEL = "hc18 1"
-_OF_SCAN = ("source", "frame", "version", "code", "message", "sha256", "model", "duplicate_of")
+_OF_SCAN = (
+    "id",
+    "source",
+    "frame",
+    "version",
+    "code",
+    "message",
+    "sha256",
+    "model",
+    "duplicate_of",
+)
 
 
 def put_batch(database: Database, name: str, label: str = "/scans") -> str:
@@ -40,8 +50,10 @@ def put_row(
             .returning(ScanRow.id)
         )
         if ended and status != "duplicate":
-            kept = set(ResultRow.__table__.columns.keys())
-            of_result = {name: value for name, value in values.items() if name in kept}
+            kept = set(ResultRow.__table__.columns.keys()) - {"id"}
+            of_result = {
+                name: value for name, value in values.items() if name in kept and name != "id"
+            }
             row = {"flags": (), "status": status, "scan_id": scan_id} | of_result
             connection.execute(insert(ResultRow).values(row))
     return scan_id
