@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rig.report_rows import BEGUN, many_rows, report_row
+from worker.exam import Exam
 from worker.reports.document.compose import as_page, as_paragraph, gather
 from worker.reports.document.digest import digest_of, throughput
 from worker.reports.document.overview import repeatability, sentence_of
@@ -29,6 +30,15 @@ def test_counts_are_those_of_the_rows() -> None:
     assert (day[1].with_hc, day[1].flagged, day[1].refused) == (90, 10, 10)
     assert day[1].flagged_percent == pytest.approx(100 * 10 / 90)
     assert len(found.hc_mm[Status.MEASURED]) == 80
+
+
+def test_rates_are_told_by_machine_where_it_is_known() -> None:
+    rows = [replace(row, exam=Exam(machine="Maker A")) for row in many_rows(20)]
+    found = digest_of([*rows, report_row(30)])
+    ((name, share),) = found.by_machine.items()
+    assert (name, share.with_hc, share.flagged, share.refused) == ("Maker A", 18, 2, 2)
+    text, _ = as_page(gather("x", rows, NOWHERE), 0, Roots())
+    assert '<th scope="row">Maker A</th><td class="number">18</td>' in text
 
 
 def test_a_duplicate_counts_once_and_nowhere_else() -> None:

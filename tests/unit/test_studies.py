@@ -39,7 +39,7 @@ def gathered(*rows: ReportRow) -> Studies:
 
 
 def heads(*rows: ReportRow, sources: Sources = NO_SOURCES) -> list[Head]:
-    return list(gathered(*rows).heads(sources.reports))
+    return list(sources.heads(gathered(*rows)))
 
 
 def table(tmp_path: Path, text: str) -> Path:
@@ -116,6 +116,25 @@ def test_fetuses_are_told_apart_by_the_images_that_reports_name() -> None:
         ("B", 181.0, 180.0, None),
         (None, None, None, "fetus-unknown"),
     ]
+
+
+def test_fetuses_are_told_apart_by_a_table(tmp_path: Path) -> None:
+    rows = [report_row(n, mm, study="7") for n, mm in ((1, 200.0), (2, 180.0), (3, 190.0))]
+    by_file = table(
+        tmp_path, "file,study,fetus,hc_mm\nimage-00001.dcm,,A,201\nimage-00002.dcm,,B,181\n"
+    )
+    sources = Sources(references=read_references(by_file, NO_KEY))
+    found = rows_of(*rows, sources=sources)
+    assert [(row.fetus, row.hc_mm, row.reason) for row in found] == [
+        ("A", 200.0, None),
+        ("B", 180.0, None),
+        (None, None, "fetus-unknown"),
+    ]
+    pairs = [each.pair for each in compared(heads(*rows, sources=sources), sources)]
+    assert [(pair.ours_mm, pair.theirs_mm) for pair in pairs] == [(200, 201), (180, 181)]
+    by_study = table(tmp_path, "study,fetus,hc_mm\n7,A,201\n7,B,181\n")
+    (row,) = rows_of(*rows, sources=Sources(references=read_references(by_study, NO_KEY)))
+    assert (row.hc_mm, row.reason) == (None, "fetus-unknown")
 
 
 def test_a_reports_age_and_hc_and_the_centile() -> None:

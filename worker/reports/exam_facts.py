@@ -6,19 +6,23 @@ that rests it on a period, an ovulation or a date of delivery.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from statistics import median
 
 from hcmodel.growth import Chart, Growth, growth
 from worker.reference import Reference
 from worker.reports.exam_table import Entries, Entry, ExamTable
-from worker.reports.studies import Frames, Head, Image, References
+from worker.reports.studies import Frames, Group, Head, Image, Studies
 from worker.store.references import references_of
 from worker.store.session import Database
 
 BY_REPORT = "report"
 BY_TABLE = "table"
+
+
+References = Mapping[str, Mapping[str | None, Reference]]
+"""What scanners' reports say, by study and fetus."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,47 @@ class Sources:
             hc_mm, hc_source = entry.hc_mm, BY_TABLE
         weeks, ga_source = self._age(head, report)
         return Known(hc_mm, hc_source if hc_mm else None, weeks, ga_source)
+
+    def heads(self, studies: Studies) -> Iterator[Head]:
+        """Yield the heads of all studies and of files without one, as they were met.
+
+        A study has several where reports or tables name several fetuses; then an image is of the
+        one that names it, and of nobody's where none does.
+        """
+        for group in studies.groups():
+            reports = self.reports.get(group.study or "", {})
+            owners = dict(self._owners(group, reports))
+            names = {*reports, *self._in_tables(group), *owners.values()} - {None}
+            if len(names) < 2:
+                yield _head(group, next(iter(names), None), False, [*group.images.values()])
+                continue
+            parts: dict[str | None, list[Image]] = {}
+            for key, image in group.images.items():
+                parts.setdefault(owners.get(key), []).append(image)
+            for fetus, images in parts.items():
+                yield _head(group, fetus, True, images)
+
+    def _owners(
+        self, group: Group, reports: Mapping[str | None, Reference]
+    ) -> Iterator[tuple[str, str]]:
+        """Yield whose an image is, by its key in the group, where it is told; tables last."""
+        by_uid = {uid: fetus for fetus, each in reports.items() for uid in each.image_uids}
+        for key, image in group.images.items():
+            fetus = by_uid.get(image.sop_instance_uid or "")
+            if fetus is not None:
+                yield key, fetus
+            for table in (self.ages, self.references):
+                entries = table.of_file(image.source) if table is not None else {}
+                if len(entries) == 1 and (name := next(iter(entries))) is not None:
+                    yield key, name
+
+    def _in_tables(self, group: Group) -> set[str | None]:
+        tables = (table for table in (self.ages, self.references) if table is not None)
+        return {
+            fetus
+            for table in tables
+            for fetus in table.of_exam(group.study, group.accession_number)
+        }
 
     def growth_of(self, hc_mm: float | None, known: Known) -> Growth | None:
         """Return where an HC lies on the chart; ``None`` where HC or age is unknown."""
@@ -103,6 +148,18 @@ def sources_of(
 def median_hc_mm(images: Iterable[Image], frames: Frames = Frames.ALL) -> float:
     """Return the median HC of trusted images."""
     return median([each.repeat(frames).hc_mm for each in images])
+
+
+def _head(group: Group, fetus: str | None, several: bool, images: list[Image]) -> Head:
+    return Head(
+        study=group.study,
+        fetus=fetus,
+        model=group.model,
+        several=several,
+        accession_number=group.accession_number,
+        study_date=group.study_date,
+        images=images,
+    )
 
 
 def _of_exam(table: ExamTable | None, head: Head) -> Entry | None:

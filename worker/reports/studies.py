@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from statistics import fmean, median
 
 from hcmodel.study import Repeat, StudyHc, are_of_one_head, combined
-from worker.reference import Reference
 from worker.result import Status
 from worker.store.rows import ReportRow
-
-References = Mapping[str, Mapping[str | None, Reference]]
-"""What scanners' reports say, by study and fetus."""
 
 
 class NoStudyHc(StrEnum):
@@ -151,26 +147,30 @@ class Head:
 
 
 @dataclass(slots=True)
-class _Group:
-    """The images of a study by one instrument."""
+class Group:
+    """The images of a study by one instrument, or of a file whose study is unknown."""
 
+    study: str | None
+    model: str | None
     accession_number: str | None
     study_date: date | None
     images: dict[str, Image] = field(default_factory=dict)
 
 
 class Studies:
-    """Takes rows in any order, and tells of their heads; a second copy of an image is none."""
+    """Takes rows in any order, and groups them; a second copy of an image is none."""
 
     def __init__(self) -> None:
-        self._groups: dict[tuple[str | None, str | None, str | None], _Group] = {}
+        self._groups: dict[tuple[str | None, str | None, str | None], Group] = {}
 
     def add(self, row: ReportRow) -> None:
         """Take a row in."""
         study = row.file.study_instance_uid
         key = (study, None if study else row.file.sha256 or row.source, row.model)
         exam = row.exam
-        group = self._groups.setdefault(key, _Group(exam.accession_number, exam.study_date))
+        group = self._groups.setdefault(
+            key, Group(study, row.model, exam.accession_number, exam.study_date)
+        )
         name = row.file.sop_instance_uid or row.file.sha256 or row.source
         image = group.images.setdefault(name, Image(row.source, row.file.sop_instance_uid))
         image.frames.setdefault(row.frame, _frame_of(row))
@@ -185,20 +185,9 @@ class Studies:
         """Images whose file names no study, as PNG does."""
         return sum(len(group.images) for (study, _, _), group in self._groups.items() if not study)
 
-    def heads(self, references: References) -> Iterator[Head]:
-        """Yield the heads of all studies and of files without one, as they were met."""
-        for (study, _, model), group in self._groups.items():
-            known = references.get(study or "", {})
-            for fetus, images in _by_fetus(group.images.values(), known):
-                yield Head(
-                    study=study,
-                    fetus=fetus,
-                    model=model,
-                    several=len(known) > 1,
-                    accession_number=group.accession_number,
-                    study_date=group.study_date,
-                    images=images,
-                )
+    def groups(self) -> Iterator[Group]:
+        """Yield the images of each study by one instrument, and each file without a study."""
+        yield from self._groups.values()
 
     def pairs_mm(self) -> Iterator[tuple[float, float]]:
         """Yield HC of the first two trusted images of each study that has two."""
@@ -219,18 +208,3 @@ def _frame_of(row: ReportRow) -> Frame:
     if sizes.hc_low_mm is not None and sizes.hc_high_mm is not None:
         half_mm = (sizes.hc_high_mm - sizes.hc_low_mm) / 2
     return Frame(row.scan_id, status, sizes.hc_mm, half_mm, row.ellipse.confidence or 0.0)
-
-
-def _by_fetus(
-    images: Iterable[Image], references: Mapping[str | None, Reference]
-) -> Iterator[tuple[str | None, list[Image]]]:
-    listed = list(images)
-    if len(references) < 2:
-        yield next(iter(references), None), listed
-        return
-    owners = {uid: fetus for fetus, reference in references.items() for uid in reference.image_uids}
-    groups: dict[str | None, list[Image]] = {}
-    for image in listed:
-        fetus = owners.get(image.sop_instance_uid or "")
-        groups.setdefault(fetus, []).append(image)
-    yield from groups.items()

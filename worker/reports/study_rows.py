@@ -45,7 +45,7 @@ def study_rows(
     studies: Studies, sources: Sources, frames: Frames = Frames.ALL
 ) -> Iterator[StudyRow]:
     """Yield a row per study, fetus and instrument; files without a study are left out."""
-    for head in studies.heads(sources.reports):
+    for head in sources.heads(studies):
         if head.study is not None:
             yield _row_of(head, sources, frames)
 

@@ -13,6 +13,7 @@ from worker.plain_text import visible
 from worker.reports.document.plots import bland_altman, growth_chart
 from worker.reports.document.section import NONE, Picture, Plot, Section, Table, fixed
 from worker.reports.exam_facts import BY_REPORT, BY_TABLE, Sources, median_hc_mm
+from worker.reports.studies import MEANINGS as REASONS
 from worker.reports.studies import Head
 from worker.store.reviews import Reviewed, Verdict
 
@@ -66,6 +67,24 @@ def placed(heads: Iterable[Head], sources: Sources) -> Iterator[Placed]:
         if found is not None and growth is not None and known.ga_weeks is not None:
             source = known.ga_source or ""
             yield Placed(head.name, found.hc_mm, known.ga_weeks, source, growth)
+
+
+def studies_section(heads: Iterable[Head]) -> Section | None:
+    """Return how many studies have one HC, and why others have none."""
+    of_studies = [head for head in heads if head.study is not None]
+    if not of_studies:
+        return None
+    reasons = Counter(head.reason() for head in of_studies)
+    with_hc = reasons.pop(None, 0)
+    rows = [("one HC", f"{with_hc}", "the median of its trusted images")]
+    rows += [
+        (reason.value, f"{count}", REASONS[reason])
+        for reason, count in reasons.most_common()
+        if reason is not None
+    ]
+    headings = ("study", "heads", "what it means")
+    texts = ["One HC per study and fetus: hc-batch results --per study lists them."]
+    return Section("Studies", texts, tables=[Table("Heads of studies", headings, rows)])
 
 
 def agreement_section(

@@ -14,6 +14,7 @@ from worker.reports.document.comparisons import (
     growth_section,
     placed,
     reviews_section,
+    studies_section,
 )
 from worker.reports.document.digest import Digest, digest_of
 from worker.reports.document.gallery import Shown, missing, pictures_of
@@ -66,7 +67,7 @@ def beside_others(
 
     ``images``: whether there are pictures, of the worst cases too.
     """
-    heads = list(found.studies.heads(sources.reports))
+    heads = list(sources.heads(found.studies))
 
     def pictures(words_by_scan: Mapping[int, str]) -> list[Picture]:
         found_rows = [row_of(database, scan_id) for scan_id in words_by_scan] if images else []
@@ -77,6 +78,7 @@ def beside_others(
         ]
 
     sections = (
+        studies_section(heads),
         agreement_section(list(compared(heads, sources)), pictures),
         growth_section(list(placed(heads, sources)), sources.chart),
         reviews_section(reviewed(database, which)),

@@ -113,12 +113,11 @@ def bland_altman(pairs: Sequence[Pair], found: Agreement) -> Markup:
             color=MAIN,
             s=14,
         )
-        axes.axhline(found.bias_mm.value, color=INK, linewidth=1.2, label="bias")
+        axes.axhline(found.bias_mm.value, color=INK, linewidth=1.2)
         for limit in (found.lower_mm, found.upper_mm):
             if limit is not None:
                 axes.axhline(limit.value, color=SECOND, linewidth=1, linestyle="--")
         axes.set(xlabel="mean of both, mm", ylabel="ours - theirs, mm")
-        axes.legend()
 
     return _svg("bland-altman", "Bland-Altman plot: ours less theirs against the mean", draw)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from markupsafe import Markup
 
@@ -48,7 +48,12 @@ class Section:
     texts: Sequence[str] = ()
     plots: Sequence[Plot] = ()
     tables: Sequence[Table] = ()
-    pictures: Sequence[Picture] = field(default_factory=tuple)
+    pictures: Sequence[Picture] = ()
+
+    @property
+    def name(self) -> str:
+        """Its title as an address within the page."""
+        return self.title.lower().replace(" ", "-")
 
 
 def fixed(value: float | None, digits: int = 1) -> str:
