@@ -131,7 +131,7 @@ def command(
     with open_database(settings) as database:
         asked = Rows(database, which.filter(database), order, limit)
         if per is not None:
-            found = studies_of(database, asked.rows(), settings, tables, Frames(frames))
+            found = studies_of(database, asked.which, settings, tables, Frames(frames))
             if form == TABLE:
                 _print(studies_table(found, _width(target)), target)
             else:

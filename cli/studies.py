@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cli.console import stderr
 from cli.exam_tables import ExamTables, read_tables, tell_unused
 from cli.table import TableColumn, TextTable, lay_out, number
-from worker.reports.studies import MEANINGS, Frames, NoStudyHc, Studies
+from worker.reports.studies import MEANINGS, Frames, NoStudyHc, Studies, select_sights
 from worker.reports.study_rows import StudyRow, study_rows
 
 if TYPE_CHECKING:
     from worker.settings import Settings
-    from worker.store.rows import ReportRow
+    from worker.store.filter import Filter
     from worker.store.session import Database
 
 _COLUMNS = (
@@ -32,7 +32,7 @@ _COLUMNS = (
 
 def studies_of(
     database: Database,
-    rows: Iterable[ReportRow],
+    which: Filter,
     settings: Settings,
     tables: ExamTables,
     frames: Frames,
@@ -40,8 +40,8 @@ def studies_of(
     """Return the studies of these rows, and say which have no HC, and why."""
     known = read_tables(tables, settings)
     studies = Studies()
-    for row in rows:
-        studies.add(row)
+    for sight in select_sights(database, which):
+        studies.add(sight)
     found = list(study_rows(studies, known.sources(database, studies.uids), frames))
     for reason, count in Counter(row.reason for row in found if row.reason).items():
         stderr.print(f"{count} without HC, {reason}: {MEANINGS[NoStudyHc(reason)]}")

@@ -16,7 +16,7 @@ from worker.reference import AgeSource, Reference
 from worker.reports.document.comparisons import compared, placed
 from worker.reports.exam_facts import Known, Sources
 from worker.reports.exam_table import read_ages, read_references, weeks_of
-from worker.reports.studies import Frames, Head, Studies
+from worker.reports.studies import Frames, Head, Studies, sight_of
 from worker.reports.study_rows import StudyRow, study_rows
 from worker.result import Status
 from worker.store.rows import ReportRow
@@ -34,7 +34,7 @@ def rows_of(
 def gathered(*rows: ReportRow) -> Studies:
     studies = Studies()
     for row in rows:
-        studies.add(row)
+        studies.add(sight_of(row))
     return studies
 
 
@@ -77,6 +77,14 @@ def test_a_second_copy_counts_once_and_carries_flags() -> None:
     flagged = replace(row, ellipse=replace(row.ellipse, flags=("weak-fit",)))
     of_flagged = replace(flagged, scan_id=2, status="duplicate", duplicate_of=1)
     assert rows_of(of_flagged)[0].reason == "nothing-trusted"
+
+
+def test_a_later_row_of_the_same_frame_counts_where_it_has_an_hc() -> None:
+    before = report_row(1, 200.0, study="1.2", sop="1.9")
+    again = report_row(2, 205.0, study="1.2", sop="1.9")
+    gone = report_row(3, None, study="1.2", sop="1.9", status=Status.REJECTED, code="file-missing")
+    (row,) = rows_of(before, again, gone)
+    assert (row.hc_mm, row.images, row.refused) == (205.0, 1, 0)
 
 
 def test_each_reason_for_none() -> None:

@@ -37,13 +37,13 @@ class Entry:
     ga_weeks: float | None = None
     due: date | None = None
 
-    def weeks_at(self, study_date: date | None) -> float | None:
+    def weeks_at(self, study_date: str | None) -> float | None:
         """Return the age at an exam of this day: 40 weeks at the date of delivery."""
         if self.ga_weeks is not None:
             return self.ga_weeks
         if self.due is None or study_date is None:
             return None
-        return 40 - (self.due - study_date).days / 7
+        return 40 - (self.due - date.fromisoformat(study_date)).days / 7
 
 
 Entries = Mapping[str | None, Entry]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from enum import StrEnum
 from statistics import fmean, median
 
 from hcmodel.study import Repeat, StudyHc, are_of_one_head, combined
 from worker.result import Status
-from worker.store.rows import ReportRow
+from worker.store.filter import Filter
+from worker.store.rows import ReportRow, select_columns
+from worker.store.session import Database
 
 
 class NoStudyHc(StrEnum):
@@ -55,6 +56,45 @@ class Frame:
     def is_trusted(self) -> bool:
         """Whether it has an HC in a plane for HC that no flag doubts."""
         return self.status is Status.MEASURED and self.hc_mm is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What one row says of one frame, in the order of ``_SIGHT_COLUMNS``."""
+
+    scan_id: int
+    study: str | None
+    model: str | None
+    source: str
+    frame: int
+    status: str
+    flags: object
+    """Anything that is true where there are any."""
+    hc_mm: float | None
+    low_mm: float | None
+    high_mm: float | None
+    confidence: float | None
+    sop_instance_uid: str | None
+    sha256: str | None
+    accession_number: str | None
+    study_date: str | None
+
+    def as_frame(self) -> Frame:
+        """Return what counts of it; a duplicate shows what it repeats, flags too."""
+        status = Status(self.status)
+        if status is Status.DUPLICATE and self.hc_mm is not None:
+            status = Status.FLAGGED if self.flags else Status.MEASURED
+        half_mm = None
+        if self.low_mm is not None and self.high_mm is not None:
+            half_mm = (self.high_mm - self.low_mm) / 2
+        return Frame(self.scan_id, status, self.hc_mm, half_mm, self.confidence or 0.0)
+
+
+_SIGHT_COLUMNS = (
+    *("scan_id", "study_instance_uid", "model", "source", "frame", "status", "flags"),
+    *("hc_mm", "hc_low_mm", "hc_high_mm", "confidence"),
+    *("sop_instance_uid", "sha256", "accession_number", "study_date"),
+)
 
 
 @dataclass(slots=True)
@@ -112,7 +152,7 @@ class Head:
     model: str | None
     several: bool
     accession_number: str | None
-    study_date: date | None
+    study_date: str | None
     images: Sequence[Image]
 
     @property
@@ -153,7 +193,7 @@ class Group:
     study: str | None
     model: str | None
     accession_number: str | None
-    study_date: date | None
+    study_date: str | None
     images: dict[str, Image] = field(default_factory=dict)
 
 
@@ -163,17 +203,21 @@ class Studies:
     def __init__(self) -> None:
         self._groups: dict[tuple[str | None, str | None, str | None], Group] = {}
 
-    def add(self, row: ReportRow) -> None:
-        """Take a row in."""
-        study = row.file.study_instance_uid
-        key = (study, None if study else row.file.sha256 or row.source, row.model)
-        exam = row.exam
-        group = self._groups.setdefault(
-            key, Group(study, row.model, exam.accession_number, exam.study_date)
-        )
-        name = row.file.sop_instance_uid or row.file.sha256 or row.source
-        image = group.images.setdefault(name, Image(row.source, row.file.sop_instance_uid))
-        image.frames.setdefault(row.frame, _frame_of(row))
+    def add(self, sight: Sight) -> None:
+        """Take a row in. Of two of the same frame the later one with an HC counts."""
+        study, model = sight.study, sight.model
+        key = (study, None if study else sight.sha256 or sight.source, model)
+        group = self._groups.get(key)
+        if group is None:
+            group = Group(study, model, sight.accession_number, sight.study_date)
+            self._groups[key] = group
+        name = sight.sop_instance_uid or sight.sha256 or sight.source
+        image = group.images.get(name)
+        if image is None:
+            image = group.images[name] = Image(sight.source, sight.sop_instance_uid)
+        before = image.frames.get(sight.frame)
+        if before is None or before.hc_mm is None or sight.hc_mm is not None:
+            image.frames[sight.frame] = sight.as_frame()
 
     @property
     def uids(self) -> set[str]:
@@ -198,13 +242,30 @@ class Studies:
                 yield first, second
 
 
-def _frame_of(row: ReportRow) -> Frame:
-    sizes = row.sizes
-    status = Status(row.status)
-    if status is Status.DUPLICATE and sizes.hc_mm is not None:
-        # It shows what it repeats, flags too.
-        status = Status.FLAGGED if row.ellipse.flags else Status.MEASURED
-    half_mm = None
-    if sizes.hc_low_mm is not None and sizes.hc_high_mm is not None:
-        half_mm = (sizes.hc_high_mm - sizes.hc_low_mm) / 2
-    return Frame(row.scan_id, status, sizes.hc_mm, half_mm, row.ellipse.confidence or 0.0)
+def sight_of(row: ReportRow) -> Sight:
+    """Return what a row says of one frame."""
+    day = row.exam.study_date
+    return Sight(
+        scan_id=row.scan_id,
+        study=row.file.study_instance_uid,
+        model=row.model,
+        source=row.source,
+        frame=row.frame,
+        status=row.status,
+        flags=bool(row.ellipse.flags),
+        hc_mm=row.sizes.hc_mm,
+        low_mm=row.sizes.hc_low_mm,
+        high_mm=row.sizes.hc_high_mm,
+        confidence=row.ellipse.confidence,
+        sop_instance_uid=row.file.sop_instance_uid,
+        sha256=row.file.sha256,
+        accession_number=row.exam.accession_number,
+        study_date=None if day is None else day.isoformat(),
+    )
+
+
+def select_sights(database: Database, which: Filter) -> Iterator[Sight]:
+    """Yield what the rows say of their frames, as they were submitted; several times as quick."""
+    for part in select_columns(database, which, _SIGHT_COLUMNS):
+        for values in zip(*part, strict=True):
+            yield Sight(*values)

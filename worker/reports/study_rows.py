@@ -75,6 +75,6 @@ def _row_of(head: Head, sources: Sources, frames: Frames) -> StudyRow:
         growth_reason=growth.reason.value if growth and growth.reason else None,
         reference_hc_mm=known.hc_mm,
         reference_source=known.hc_source,
-        study_date=head.study_date.isoformat() if head.study_date else None,
+        study_date=head.study_date,
         model=head.model,
     )

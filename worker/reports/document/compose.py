@@ -24,7 +24,7 @@ from worker.reports.document.page import Report, page_of
 from worker.reports.document.provenance import Provenance, provenance
 from worker.reports.document.section import Picture, Section
 from worker.reports.exam_facts import Sources
-from worker.reports.studies import Studies
+from worker.reports.studies import Studies, sight_of
 from worker.result import Status
 from worker.roots import Roots
 from worker.store.filter import Filter
@@ -133,7 +133,7 @@ def picture_of_row(shown: Shown, words: str = "") -> Picture:
 
 def _also(rows: Iterable[ReportRow], studies: Studies) -> Iterator[ReportRow]:
     for row in rows:
-        studies.add(row)
+        studies.add(sight_of(row))
         yield row
 
 
