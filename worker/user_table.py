@@ -28,7 +28,7 @@ class Line:
 class UserTable:
     """A CSV's headings, and its rows as they are read; ``refusal`` is raised for what is unfit.
 
-    Cells may be parted by commas, semicolons or tabs.
+    Cells may be parted by commas, semicolons or tabs; columns without a heading are left out.
     """
 
     def __init__(self, path: Path, refusal: type[OperatorError]) -> None:
@@ -40,23 +40,26 @@ class UserTable:
             header = text.partition("\n")[0].lower()
             # Which delimiter parts the header; the HC18 form comes first.
             delimiter = max(_DELIMITERS, key=header.count)
-            self._reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
-            names = self._reader.fieldnames or ()
+            self._reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+            self._names = [name.strip().lower() for name in next(self._reader, [])]
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise refusal(f"{path}: {error}") from error
-        self.columns = tuple((name or "").strip().lower() for name in names)
+        self.columns = tuple(filter(None, self._names))
+        if len(set(self.columns)) < len(self.columns):
+            raise refusal(f"{path}: two columns have the same heading")
 
     def lines(self) -> Iterator[Line]:
         """Yield the rows that hold anything. Raises the refusal, with the line."""
         try:
             for row in self._reader:
-                if None in row:
+                if any(map(str.strip, row[len(self._names) :])):
                     raise self.refused(
                         self._reader.line_num,
                         "more cells than columns; with decimal commas, part cells by semicolons",
                     )
-                values = (cell or "" for cell in row.values())
-                cells = dict(zip(self.columns, values, strict=True))
+                filled = row + [""] * (len(self._names) - len(row))
+                cells = dict(zip(self._names, filled, strict=False))
+                cells.pop("", None)
                 if any(cells.values()):
                     yield Line(self._reader.line_num, cells)
         except csv.Error as error:

@@ -16,7 +16,16 @@ from playwright.sync_api import Browser, Page
 from rig.browser import Seen, chromium, open_page, serious_findings
 from rig.pages import own_copy
 from rig.report_rows import many_rows
+from worker.reference import AgeSource, Reference
+from worker.reports.document.comparisons import (
+    agreement_section,
+    compared,
+    growth_section,
+    placed,
+    studies_section,
+)
 from worker.reports.document.compose import as_page, gather
+from worker.reports.exam_facts import Sources
 from worker.roots import Roots
 
 COMMAND = [sys.executable, "-m", "cli.main"]
@@ -42,13 +51,30 @@ def phantoms(phantoms_measured: dict[str, str], tmp_path_factory: pytest.TempPat
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report of 10,000 rows, whose images are nowhere."""
+    """The report of 10,000 rows, whose images are nowhere, beside what others say of them."""
     path = tmp_path_factory.mktemp("large") / "report.html"
     found = gather("all batches", many_rows(10_000), Path("nowhere.keras"))
-    text, absent = as_page(found, 0, Roots())
+    sources = Sources({study: {None: said(number)} for number, study in enumerate(some_studies())})
+    heads = [head for head in sources.heads(found.studies) if head.study in sources.reports]
+    sections = (
+        studies_section(heads),
+        agreement_section(list(compared(heads, sources)), lambda _: []),
+        growth_section(list(placed(heads, sources)), sources.chart),
+    )
+    extra = [section for section in sections if section is not None]
+    assert len(extra) == 3
+    text, absent = as_page(replace(found, extra=extra), 0, Roots())
     assert absent == []
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def some_studies() -> list[str]:
+    return [f"1.2.{number}" for number in range(1, 60)]
+
+
+def said(number: int) -> Reference:
+    return Reference(hc_mm=150.0 + number, ga_weeks=12.0 + number / 2, ga_source=AgeSource.LMP)
 
 
 def hc(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
@@ -97,6 +123,19 @@ def test_names_of_files_stay_text(phantoms: Path, browser: Browser) -> None:
         page.locator("#find").fill("onerror")
         assert first_cells(page, 11) == ["<img src=x onerror=alert(1)>\\u202eexam [bold].png"]
         assert page.locator("img[src=x]").count() == 0
+        nothing_asked(seen)
+
+
+def test_what_others_say_can_be_seen_by_everyone(large: Path, browser: Browser) -> None:
+    viewport = {"width": 360, "height": 800}
+    with open_page(browser, color_scheme="dark", viewport=viewport) as (page, seen):
+        page.goto(large.as_uri())
+        assert page.locator("h2#against-the-sonographer ~ figure svg").count() == 1
+        assert page.locator("h2#growth ~ figure svg").count() == 1
+        assert serious_findings(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        page.locator("nav a", has_text="Growth").click()
+        assert page.locator("h2#growth").is_visible()
         nothing_asked(seen)
 
 

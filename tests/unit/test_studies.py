@@ -214,6 +214,15 @@ def test_a_date_of_delivery_needs_the_day_of_the_exam(tmp_path: Path) -> None:
     assert Sources(ages=ages).of(heads(other_key)[0]) == Known()
 
 
+def test_a_table_as_spreadsheets_leave_it(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_bytes("\ufefffilename;hc_mm;;\r\n;;;\r\na.png;200,5;;\r\nb.png;\r\n".encode())
+    read = read_references(path, NO_KEY)
+    assert {key: entry[None].hc_mm for key, entry in read.entries.items()} == {
+        ("file", "a.png"): 200.5
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "weeks"),
     [("20.5", 20.5), ("20,5", 20.5), ("20+3", 20 + 3 / 7), ("20w3d", 20 + 3 / 7), ("4", 4)],
@@ -227,6 +236,10 @@ def test_ages_as_people_write_them(text: str, weeks: float) -> None:
     [
         ("filename\na.png\n", "has the columns filename"),
         ("hc_mm\n200\n", "has the columns hc_mm"),
+        ("", "has the columns"),
+        ("filename,hc_mm,HC_mm\na.png,200,201\n", "two columns have the same heading"),
+        ("filename,hc_mm\na.png,200,1\n", "line 2: more cells than columns"),
+        ('filename,hc_mm\n"a.png,200\n' + "x" * 200_000, "field larger than field limit"),
         ("filename,hc_mm\na.png,17.3\n", "line 2: an HC of 17.3 mm; is it in another unit"),
         ("filename,hc_mm\na.png,large\n", "line 2"),
         ("filename,hc_mm\na.png,200\na.png,201\n", "line 3: the same exam and fetus"),
