@@ -2,7 +2,7 @@
 PYTHON ?= python3
 STAMP := .venv/.installed
 
-.PHONY: venv demo test mutants fuzz zoo hospital chaos recovery engines lint bench bench-check picture clean
+.PHONY: venv demo test test-quick mutants fuzz zoo hospital chaos recovery engines lint bench bench-check picture clean
 
 venv: $(STAMP)
 
@@ -14,8 +14,13 @@ $(STAMP): pyproject.toml constraints.txt
 demo: venv
 	.venv/bin/hc-batch demo demo
 
+# A process for each core; the slowest twenty are printed.
 test: venv
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest -n auto --dist worksteal --durations=20
+
+# What a hand waits for: no server, no training.
+test-quick: venv
+	.venv/bin/python -m pytest -q -n auto --dist worksteal tests/unit tests/test_readme.py
 
 # Small mistakes in the rooms that decide, one at a time; goes on where it was left.
 # ROOMS="'ellipse fit' spacing" names some of them.

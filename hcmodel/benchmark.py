@@ -13,8 +13,7 @@ import numpy as np
 
 from hcmodel import gate, polar
 from hcmodel.arrays import Tensor
-from hcmodel.backends.choice import open_backend
-from hcmodel.backends.onnx_backend import onnx_file
+from hcmodel.backends.choice import onnx_file, open_backend
 from hcmodel.backends.stage import Stage, stages_of
 from hcmodel.cores import usable_cores
 from hcmodel.model_card import Card, verify
@@ -115,7 +114,7 @@ def _onnx(weights: Path, card: Card) -> Answer:
     import onnxruntime
 
     opened = {
-        stage: onnxruntime.InferenceSession(os.fspath(onnx_file(weights, stage)))
+        stage: onnxruntime.InferenceSession(os.fspath(onnx_file(weights, stage.value)))
         for stage in stages_of(card)
     }
     return lambda stage, tensors: opened[stage].run(None, {"images": tensors})
@@ -126,7 +125,7 @@ def _vino(weights: Path, card: Card) -> Answer:
 
     core = openvino.Core()
     opened = {
-        stage: core.compile_model(os.fspath(onnx_file(weights, stage)), "CPU")
+        stage: core.compile_model(os.fspath(onnx_file(weights, stage.value)), "CPU")
         for stage in stages_of(card)
     }
     return lambda stage, tensors: opened[stage](tensors)

@@ -12,6 +12,7 @@ from cli.console import progress, stdout
 from cli.model.dataset import folder_argument, labelled, unseen_images
 from hcmodel.model_card import Card, verify
 from worker.errors import TrainingDataUnusable
+from worker.measuring.instrument import trusted_weights
 
 if TYPE_CHECKING:
     from hcmodel.evaluation.calibration import Calibration
@@ -48,7 +49,8 @@ def command(folder: Path, folds: tuple[Path, ...], into: Path | None) -> None:
     from hcmodel.engine import Engine
     from hcmodel.evaluation.calibration import Judged, calibrate, judged
 
-    engines = [Engine(weights) for weights in folds]
+    with trusted_weights():
+        engines = [Engine(weights) for weights in folds]
     cards = [engine.card for engine in engines]
     unseen = [unseen_images(images, card) for card in cards]
     for weights, part in zip(folds, unseen, strict=True):

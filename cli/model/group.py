@@ -10,9 +10,9 @@ from rich.table import Table
 
 from cli.console import stdout
 from cli.model import calibrate, evaluate, explore, train
-from hcmodel.model_card import Card, WeightsError
-from worker.errors import ModelMismatch
-from worker.measuring.instrument import verify_weights
+from cli.model.training_libraries import training_libraries
+from hcmodel.model_card import Card
+from worker.measuring.instrument import trusted_weights, verify_weights
 from worker.settings import Settings
 
 weights_option = click.option(
@@ -72,13 +72,12 @@ def export(weights: Path) -> None:
     Example: hc-batch model export runs/hc18-fold0/hc18.keras
     """
     # TensorFlow takes seconds to import: only who exports pays for it.
-    from hcmodel.backends.export import export as export_networks
+    with training_libraries():
+        from hcmodel.backends.export import export as export_networks
 
-    try:
+    with trusted_weights():
         for path in export_networks(weights):
             stdout.print(path.name)
-    except WeightsError as error:
-        raise ModelMismatch(str(error)) from error
 
 
 def _verified(weights: Path | None) -> Card:

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from cli.model.dataset import FOLDS, folder_argument, images_by_plane, labelled
+from cli.model.training_libraries import training_libraries
 from hcmodel.dataset.hc18 import TrainingDataError, folds_by_exam
 from hcmodel.dataset.planes import folds_by_patient
 from hcmodel.model_card import WeightsError
@@ -103,8 +104,9 @@ def command(
     elif all_images:
         chosen = _shortened(chosen, lambda planned: round(planned * (1 - 1 / folds)))
     # Keras takes 4 to 5 s to import: only training pays for it.
-    from hcmodel.training.add_gate import add_gate
-    from hcmodel.training.train import train as train_network
+    with training_libraries():
+        from hcmodel.training.add_gate import add_gate
+        from hcmodel.training.train import train as train_network
 
     try:
         trained = weights or train_network(training, validation, chosen, target)

@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hcmodel.model_card import Card, WeightsError
+
 if TYPE_CHECKING:
     from hcmodel.backends.stage import Backend
-    from hcmodel.model_card import Card
 
 AUTO, TENSORFLOW, ONNX = "auto", "tensorflow", "onnx"
 BACKENDS = (AUTO, TENSORFLOW, ONNX)
@@ -23,19 +24,36 @@ def open_backend(weights: Path, card: Card, name: str = AUTO) -> Backend:
     Raises ``WeightsError`` where they are not those of their card. Only the chosen library is
     imported: TensorFlow takes seconds and hundreds of megabytes.
     """
-    if name == TENSORFLOW or (name == AUTO and (not card.onnx or _has_gpu())):
+    if name == ONNX or (name == AUTO and has_onnx_files(weights, card) and not _has_gpu()):
+        from hcmodel.backends.onnx_backend import OnnxBackend
+
+        return OnnxBackend(weights, card)
+    try:
         from hcmodel.backends.tensorflow_backend import TensorFlowBackend
+    except ModuleNotFoundError as error:
+        raise WeightsError(
+            f"{weights.name} has no ONNX files beside it, or HC_ENGINE asks for TensorFlow, which "
+            f"is not installed here ({error.name}); where it is, hc-batch model export writes them"
+        ) from error
+    return TensorFlowBackend(weights, card)
 
-        return TensorFlowBackend(weights, card)
-    from hcmodel.backends.onnx_backend import OnnxBackend
 
-    return OnnxBackend(weights, card)
+def has_onnx_files(weights: Path, card: Card) -> bool:
+    """Return whether all files that the card names are there; what they hold is verified later."""
+    return bool(card.onnx) and all(onnx_file(weights, name).exists() for name in card.onnx)
+
+
+def onnx_file(weights: Path, stage: str) -> Path:
+    """Return the path of a network's ONNX file, beside its weights."""
+    return weights.with_suffix(f".{stage}.onnx")
 
 
 def _has_gpu() -> bool:
     """Return whether TensorFlow sees a GPU; it is not asked where the machine shows none."""
     if not any(os.path.exists(device) for device in _GPU_DEVICES):
         return False
-    from hcmodel.backends.tensorflow_backend import ON_GPU
-
+    try:
+        from hcmodel.backends.tensorflow_backend import ON_GPU
+    except ModuleNotFoundError:
+        return False
     return ON_GPU

@@ -8,7 +8,7 @@ from pathlib import Path
 import onnx
 import tf2onnx
 
-from hcmodel.backends.onnx_backend import onnx_file
+from hcmodel.backends.choice import onnx_file
 from hcmodel.backends.stage import Stage
 from hcmodel.backends.tensorflow_backend import keras, networks_of, tf
 from hcmodel.model_card import file_sha256, verify
@@ -22,7 +22,7 @@ def export(weights: Path) -> list[Path]:
     Raises ``WeightsError`` where the weights are not those of their card.
     """
     card = verify(weights)
-    written = {stage: onnx_file(weights, stage) for stage in Stage}
+    written = {stage: onnx_file(weights, stage.value) for stage in Stage}
     networks = networks_of(weights, card)
     for stage, network in networks.items():
         onnx.save(_converted(network), written[stage])

@@ -10,6 +10,7 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as failures
 
 from hcmodel.arrays import Tensor
+from hcmodel.backends.choice import onnx_file
 from hcmodel.backends.stage import MemoryExhausted, NetworkError, Stage, stages_of
 from hcmodel.cores import usable_cores
 from hcmodel.model_card import Card, WeightsError, file_sha256
@@ -59,14 +60,9 @@ class OnnxBackend:
         return np.asarray(answers)
 
 
-def onnx_file(weights: Path, stage: Stage) -> Path:
-    """Return the path of a network's ONNX file, beside its weights."""
-    return weights.with_suffix(f".{stage.value}.onnx")
-
-
 def verified_file(weights: Path, card: Card, stage: Stage) -> Path:
     """Return the same; raises ``WeightsError`` where it is not what the card describes."""
-    path = onnx_file(weights, stage)
+    path = onnx_file(weights, stage.value)
     if stage.value not in card.onnx:
         raise WeightsError(
             f"the card of {weights.name} names no {path.name}; "

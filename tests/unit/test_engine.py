@@ -17,9 +17,9 @@ import pytest
 from keras import layers
 
 from hcmodel.arrays import FloatArray, Tensor
-from hcmodel.backends.choice import ONNX, TENSORFLOW
+from hcmodel.backends.choice import ONNX, TENSORFLOW, onnx_file
 from hcmodel.backends.export import export
-from hcmodel.backends.onnx_backend import OnnxBackend, onnx_file
+from hcmodel.backends.onnx_backend import OnnxBackend
 from hcmodel.backends.stage import MemoryExhausted, Stage
 from hcmodel.cascade import find_heads
 from hcmodel.dataset.hc18 import LabelledImage, read_folder, read_grey
@@ -125,7 +125,7 @@ def test_an_onnx_file_that_is_not_the_card_s_is_refused(tmp_path: Path) -> None:
     weights = tmp_path / SHIPPED.name
     for path in SHIPPED.parent.glob("hc18*"):
         shutil.copy(path, tmp_path)
-    planes = onnx_file(weights, Stage.PLANES)
+    planes = onnx_file(weights, Stage.PLANES.value)
     content = bytearray(planes.read_bytes())
     content[len(content) // 2] ^= 1
     planes.write_bytes(content)
@@ -133,7 +133,8 @@ def test_an_onnx_file_that_is_not_the_card_s_is_refused(tmp_path: Path) -> None:
         Engine(weights)
     planes.unlink()
     with pytest.raises(WeightsError, match=r"cannot read hc18\.planes\.onnx"):
-        Engine(weights)
+        Engine(weights, backend=ONNX)
+    assert Engine(weights).lanes == 1, "weights without their ONNX files run in TensorFlow"
 
 
 def test_onnx_is_told_where_the_weights_have_none(greedy: Path) -> None:

@@ -299,16 +299,23 @@ def _in_raster(head: Measurement, region: Region) -> Measurement:
     return replace(head, ellipse=ellipse)
 
 
-def verify_weights(settings: Settings) -> Card:
-    """Return the weights' card; raises ``ModelMismatch`` where it or they cannot be trusted."""
+@contextmanager
+def trusted_weights() -> Iterator[None]:
+    """Open weights in this block; raises ``ModelMismatch`` where they cannot be trusted."""
     try:
-        return verify(settings.weights)
+        yield
     except WeightsError as error:
         raise ModelMismatch(str(error)) from error
 
 
+def verify_weights(settings: Settings) -> Card:
+    """Return the weights' card; raises ``ModelMismatch`` where it or they cannot be trusted."""
+    with trusted_weights():
+        return verify(settings.weights)
+
+
 def open_instrument(settings: Settings) -> Instrument:
-    """Load the network and start the readers; takes seconds, so do it once per process.
+    """Load the network and start the readers, once per process.
 
     Raises ``ModelMismatch`` where the weights are not those of their card.
     """
@@ -316,10 +323,8 @@ def open_instrument(settings: Settings) -> Instrument:
     # PostgreSQL over TLS would end the process (tensorflow issue 93969).
     import psycopg  # noqa: F401
 
-    try:
+    with trusted_weights():
         engine = Engine(settings.weights, thorough=settings.thorough, backend=settings.engine)
-    except WeightsError as error:
-        raise ModelMismatch(str(error)) from error
     roots = settings.data_roots
     readers = ReaderPool(READER_PROCESSES, roots=roots.paths, pseudonyms=settings.pseudonyms)
     return Instrument(engine, readers, roots, settings.ga_formula)
