@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hcmodel.backends.stage import onnx_file
 from hcmodel.model_card import Card, WeightsError
 
 if TYPE_CHECKING:
@@ -41,11 +42,6 @@ def open_backend(weights: Path, card: Card, name: str = AUTO) -> Backend:
 def has_onnx_files(weights: Path, card: Card) -> bool:
     """Return whether all files that the card names are there; what they hold is verified later."""
     return bool(card.onnx) and all(onnx_file(weights, name).exists() for name in card.onnx)
-
-
-def onnx_file(weights: Path, stage: str) -> Path:
-    """Return the path of a network's ONNX file, beside its weights."""
-    return weights.with_suffix(f".{stage}.onnx")
 
 
 def _has_gpu() -> bool:

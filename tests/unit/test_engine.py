@@ -17,10 +17,10 @@ import pytest
 from keras import layers
 
 from hcmodel.arrays import FloatArray, Tensor
-from hcmodel.backends.choice import ONNX, TENSORFLOW, onnx_file
+from hcmodel.backends.choice import ONNX, TENSORFLOW
 from hcmodel.backends.export import export
 from hcmodel.backends.onnx_backend import OnnxBackend
-from hcmodel.backends.stage import MemoryExhausted, Stage
+from hcmodel.backends.stage import MemoryExhausted, Stage, onnx_file
 from hcmodel.cascade import find_heads
 from hcmodel.dataset.hc18 import LabelledImage, read_folder, read_grey
 from hcmodel.engine import Engine, OutOfMemory
