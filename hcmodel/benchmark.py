@@ -14,9 +14,9 @@ import numpy as np
 from hcmodel import gate, polar
 from hcmodel.arrays import Tensor
 from hcmodel.backends.choice import open_backend
-from hcmodel.backends.stage import Stage, onnx_file, stages_of
+from hcmodel.backends.stage import Stage, stages_of
 from hcmodel.cores import usable_cores
-from hcmodel.model_card import Card, verify
+from hcmodel.model_card import Card, onnx_file, verify
 from hcmodel.training.recipes import NOTEBOOK
 
 BATCH_SIZE = 8

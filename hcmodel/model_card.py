@@ -140,6 +140,11 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def onnx_file(weights: Path, stage: str) -> Path:
+    """Return the path of a network's ONNX file, beside its weights."""
+    return weights.with_suffix(f".{stage}.onnx")
+
+
 def verify(weights: Path) -> Card:
     """Return the card of ``weights``; raises ``WeightsError`` where it describes other ones."""
     card = read_card(weights)

@@ -6,8 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hcmodel.backends.stage import onnx_file
-from hcmodel.model_card import Card, WeightsError
+from hcmodel.model_card import Card, WeightsError, onnx_file
 
 if TYPE_CHECKING:
     from hcmodel.backends.stage import Backend

@@ -8,9 +8,9 @@ from pathlib import Path
 import onnx
 import tf2onnx
 
-from hcmodel.backends.stage import Stage, onnx_file
+from hcmodel.backends.stage import Stage
 from hcmodel.backends.tensorflow_backend import keras, networks_of, tf
-from hcmodel.model_card import file_sha256, verify
+from hcmodel.model_card import file_sha256, onnx_file, verify
 
 OPSET = 18
 

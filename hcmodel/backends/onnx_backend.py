@@ -10,9 +10,9 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as failures
 
 from hcmodel.arrays import Tensor
-from hcmodel.backends.stage import MemoryExhausted, NetworkError, Stage, onnx_file, stages_of
+from hcmodel.backends.stage import MemoryExhausted, NetworkError, Stage, stages_of
 from hcmodel.cores import usable_cores
-from hcmodel.model_card import Card, WeightsError, file_sha256
+from hcmodel.model_card import Card, WeightsError, file_sha256, onnx_file
 
 _FAILURES = (
     failures.EPFail,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import Enum
-from pathlib import Path
 from typing import Protocol
 
 from hcmodel.arrays import Tensor
@@ -45,8 +44,3 @@ def stages_of(card: Card) -> list[Stage]:
     """Return what the weights of a card must hold."""
     there = {Stage.CONTOURS: card.network.outline_look, Stage.PLANES: card.gate is not None}
     return [stage for stage in Stage if there.get(stage, True)]
-
-
-def onnx_file(weights: Path, stage: str) -> Path:
-    """Return the path of a network's ONNX file, beside its weights."""
-    return weights.with_suffix(f".{stage}.onnx")

@@ -20,11 +20,11 @@ from hcmodel.arrays import FloatArray, Tensor
 from hcmodel.backends.choice import ONNX, TENSORFLOW
 from hcmodel.backends.export import export
 from hcmodel.backends.onnx_backend import OnnxBackend
-from hcmodel.backends.stage import MemoryExhausted, Stage, onnx_file
+from hcmodel.backends.stage import MemoryExhausted, Stage
 from hcmodel.cascade import find_heads
 from hcmodel.dataset.hc18 import LabelledImage, read_folder, read_grey
 from hcmodel.engine import Engine, OutOfMemory
-from hcmodel.model_card import SHIPPED, Card, WeightsError, file_sha256
+from hcmodel.model_card import SHIPPED, Card, WeightsError, file_sha256, onnx_file
 from hcmodel.preprocess import Prepared
 from hcmodel.unet_config import UNetConfig
 from worker.measuring.instrument import Instrument, ScanRequest
