@@ -77,9 +77,15 @@ class OpenTables:
         """Return what a person must know of rows that met no exam, when all have been asked for."""
         said = []
         for name, table in (("--reference", self.references), ("--ga", self.ages)):
-            if table is not None and len(table.used) < table.total:
+            if table is None:
+                continue
+            if len(table.used) < table.total:
+                met = f"{len(table.used)} of {table.total}"
+                said.append(f"{name}: {met} rows match what was asked for")
+            if table.undated:
                 said.append(
-                    f"{name}: {len(table.used)} of {table.total} rows match what was asked for"
+                    f"{name}: {len(table.undated)} rows tell a date of delivery for files that "
+                    "tell no study date; give ga_weeks"
                 )
         return said
 

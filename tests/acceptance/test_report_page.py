@@ -177,11 +177,14 @@ def test_ten_thousand_rows_sort_and_filter_by_keyboard(large: Path, browser: Bro
 
 
 def test_on_paper_controls_are_gone(phantoms: Path, browser: Browser) -> None:
-    with open_page(browser, color_scheme="dark") as (page, _):
+    a4_px = {"width": 794, "height": 1123}
+    with open_page(browser, color_scheme="dark", viewport=a4_px) as (page, _):
         page.goto(phantoms.as_uri())
         page.emulate_media(media="print")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 794
         assert not page.locator(".controls").is_visible()
         assert page.locator("#rows").is_visible()
+        assert page.locator("#said").inner_text().startswith("Rows 1 to ")
         background = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert background == "rgb(255, 255, 255)"
         assert page.pdf().startswith(b"%PDF")

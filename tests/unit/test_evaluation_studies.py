@@ -8,6 +8,7 @@ import pytest
 
 from hcmodel.evaluation.metrics import Case
 from hcmodel.evaluation.studies import correlation, exams_of, study_figures
+from hcmodel.evaluation.tables import tables_of
 from hcmodel.geometry import Ellipse, Spacing
 
 HEAD = Ellipse(50, 50, 40, 30, 0)
@@ -68,3 +69,13 @@ def test_intervals_hold_nine_tenths_by_folds(shared: float) -> None:
 def test_too_few_exams_have_no_figures() -> None:
     assert study_figures(drawn(9, 2, 0.3)) is None
     assert study_figures(drawn(10, 2, 0.3)) is not None
+
+
+def test_the_table_says_whether_the_weights_have_seen_the_exams() -> None:
+    cases = drawn(20, 2, 0.3)
+    for seen in (0, 40):
+        (found,) = [
+            table for table in tables_of(cases, [cases], seen) if table[0].startswith("Exams with")
+        ]
+        assert ("were trained on" in found[0]) == bool(seen)
+        assert [row[:2] for row in found[2]] == [("images alone", "40"), ("their exams", "20")]

@@ -210,6 +210,7 @@ def test_a_date_of_delivery_needs_the_day_of_the_exam(tmp_path: Path) -> None:
     assert known.ga_weeks == pytest.approx(20.0)
     without = replace(row, exam=replace(exam, study_date=None))
     assert Sources(ages=ages).of(heads(without)[0]) == Known()
+    assert ages.undated == {2}
     other_key = replace(row, exam=replace(exam, accession_number="A1"))
     assert Sources(ages=ages).of(heads(other_key)[0]) == Known()
 

@@ -129,6 +129,8 @@ class Sources:
             weeks = entry.weeks_at(head.study_date) if entry else None
             if weeks is not None:
                 return weeks, BY_TABLE
+            if table is not None and entry is not None and entry.due is not None:
+                table.undated.add(entry.line)
         if report is None or report.ga_weeks is None or report.ga_source is None:
             return None, None
         return report.ga_weeks, report.ga_source.value

@@ -52,10 +52,15 @@ Entries = Mapping[str | None, Entry]
 
 @dataclass(frozen=True, slots=True)
 class ExamTable:
-    """Entries by file, study or accession number; ``used``: lines that met an exam so far."""
+    """Entries by file, study or accession number.
+
+    ``used``: lines that met an exam so far; ``undated``: those that told a date of delivery for an
+    exam whose day is unknown.
+    """
 
     entries: dict[tuple[str, str], dict[str | None, Entry]] = field(default_factory=dict)
     used: set[int] = field(default_factory=set)
+    undated: set[int] = field(default_factory=set)
 
     @property
     def total(self) -> int:
