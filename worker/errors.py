@@ -474,6 +474,15 @@ class BatchAmbiguous(OperatorError):
     code = "batch-ambiguous"
 
 
+class BatchUnfinished(OperatorError):
+    """The batch has not ended.
+
+    Wait for its end with hc-batch status --follow, or end it with hc-batch cancel.
+    """
+
+    code = "batch-unfinished"
+
+
 class NothingToMeasure(OperatorError):
     """There is no image in what was given.
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 
 from sqlalchemy import Connection, exists, or_, select, text, true, update
 
@@ -100,6 +101,15 @@ def label_of(database: Database, batch_id: str) -> str | None:
     """Return the paths that a batch was given, as one text; ``None`` where there is no batch."""
     with database.reading() as connection:
         return connection.scalar(select(BatchRow.label).where(BatchRow.id == batch_id))
+
+
+def watched_folders(database: Database) -> list[Path]:
+    """Return the folders that were ever watched, as they are called where that was."""
+    with database.reading() as connection:
+        labels = connection.scalars(
+            select(BatchRow.label).where(BatchRow.kind == BatchKind.WATCH).distinct()
+        )
+        return sorted(map(Path, labels))
 
 
 def _one_at_a_time(connection: Connection, name: str) -> None:

@@ -1,0 +1,207 @@
+"""Rows that go for good: what would go is counted first, and it goes in small transactions.
+
+Only scans that have ended go. One that is the original of a duplicate stays as long as that does,
+and one whose file still lies in a watched folder stays, which would be taken again without it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Select, delete, exists, func, select
+from sqlalchemy.orm import aliased
+
+from worker.errors import BatchUnfinished
+from worker.store.batches import FINAL, PENDING, BatchKind
+from worker.store.clock import now
+from worker.store.session import Database
+from worker.store.tables import Base, BatchRow, ScanRow
+
+_ROUND = 2000  # scans in one transaction, which makes writers wait
+
+IsThere = Callable[[str], bool]
+"""Whether a watched folder still holds the file of this stored path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """How many rows go, or went; ``kept``: ended scans that have to stay."""
+
+    batches: int = 0
+    scans: int = 0
+    results: int = 0
+    attempts: int = 0
+    reviews: int = 0
+    references: int = 0
+    skipped: int = 0
+    kept: int = 0
+
+
+def remove_batch(database: Database, batch_id: str, is_there: IsThere, *, really: bool) -> Removal:
+    """Remove a batch with all its rows, or with ``really`` False only count them.
+
+    The batch of a watched folder stays, empty. Raises ``BatchUnfinished`` where a scan of it is
+    queued or running.
+    """
+    with database.reading() as connection:
+        pending = select(func.count()).where(
+            ScanRow.batch_id == batch_id, ScanRow.state.in_(PENDING)
+        )
+        count = connection.scalar(pending)
+    if count:
+        raise BatchUnfinished(f"{count} scans of {batch_id} are queued or running")
+    of_batch = [ScanRow.batch_id == batch_id]
+    return _removed(database, of_batch, [BatchRow.id == batch_id], is_there, really=really)
+
+
+def prune(database: Database, older_than_s: float, is_there: IsThere, *, really: bool) -> Removal:
+    """Remove scans that ended longer ago, and finished batches that are left empty; or count them.
+
+    Those that are queued or running stay, however old.
+    """
+    with database.reading() as connection:
+        before: datetime = connection.execute(select(now(-older_than_s))).scalar_one()
+    old = [ScanRow.changed_at < before]
+    old_batches = [BatchRow.created_at < before, BatchRow.intake_done_at.is_not(None)]
+    return _removed(database, old, old_batches, is_there, really=really)
+
+
+def _removed(
+    database: Database,
+    which: Sequence[ColumnElement[bool]],
+    batches: Sequence[ColumnElement[bool]],
+    is_there: IsThere,
+    *,
+    really: bool,
+) -> Removal:
+    ended, doomed = _doomed(database, [*which, ScanRow.state.in_(FINAL)], is_there)
+    total = Removal(kept=ended - len(doomed))
+    # Duplicates first: the database lets no original go before them.
+    for are_duplicates in (True, False):
+        ids = [each for each in doomed if doomed[each].is_duplicate is are_duplicates]
+        for some in _rounds(ids):
+            total = _sum(total, _scans_removed(database, some, really=really))
+    going = Counter(each.batch_id for each in doomed.values() if not really)
+    return _sum(total, _batches_removed(database, batches, going, really=really))
+
+
+@dataclass(frozen=True, slots=True)
+class _Doomed:
+    """A scan that may go."""
+
+    batch_id: str
+    is_duplicate: bool
+
+
+def _doomed(
+    database: Database, ended: Sequence[ColumnElement[bool]], is_there: IsThere
+) -> tuple[int, dict[int, _Doomed]]:
+    """Return how many scans are asked for, and those of them that may go, by id."""
+    asked = (
+        select(ScanRow.id, ScanRow.batch_id, ScanRow.duplicate_of, ScanRow.source, BatchRow.kind)
+        .join(BatchRow, BatchRow.id == ScanRow.batch_id)
+        .where(*ended)
+    )
+    repeating = select(ScanRow.id, ScanRow.duplicate_of).where(ScanRow.duplicate_of.is_not(None))
+    count = 0
+    doomed: dict[int, _Doomed] = {}
+    with database.reading() as connection:
+        for row in connection.execution_options(yield_per=_ROUND).execute(asked):
+            count += 1
+            if not (row.kind == BatchKind.WATCH and is_there(row.source)):
+                doomed[row.id] = _Doomed(row.batch_id, row.duplicate_of is not None)
+        for scan_id, original in connection.execute(repeating):
+            if scan_id not in doomed and original is not None:
+                doomed.pop(original, None)
+    return count, doomed
+
+
+def _rounds(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(ids), _ROUND):
+        yield ids[start : start + _ROUND]
+
+
+def _scans_removed(database: Database, ids: Sequence[int], *, really: bool) -> Removal:
+    """Remove these scans with all that hangs on them, but those that changed meanwhile."""
+    again = aliased(ScanRow)
+    still = (
+        ScanRow.id.in_(ids),
+        ScanRow.state.in_(FINAL),
+        ~exists().where(again.duplicate_of == ScanRow.id),
+    )
+    tables = [Base.metadata.tables[name] for name in ("reviews", "attempts", "results")]
+    if not really:
+        with database.reading() as connection:
+            counted = {
+                table.name: connection.scalar(_count(table.c.scan_id.in_(ids))) or 0
+                for table in tables
+            }
+        return Removal(scans=len(ids), **counted)
+    with database.writing() as connection:
+        here = connection.scalars(select(ScanRow.id).where(*still).with_for_update()).all()
+        gone = {
+            table.name: connection.execute(delete(table).where(table.c.scan_id.in_(here))).rowcount
+            for table in tables
+        }
+        connection.execute(delete(ScanRow).where(ScanRow.id.in_(here)))
+    return Removal(scans=len(here), **gone)
+
+
+def _batches_removed(
+    database: Database,
+    which: Sequence[ColumnElement[bool]],
+    going: Mapping[str, int],
+    *,
+    really: bool,
+) -> Removal:
+    """Remove batches without scans; a watched folder's is its watcher's, and stays.
+
+    ``going``: how many scans of each batch are only counted as gone.
+    """
+    scans = (
+        select(BatchRow.id, func.count(ScanRow.id).label("scans"))
+        .outerjoin(ScanRow, ScanRow.batch_id == BatchRow.id)
+        .where(*which, BatchRow.kind != BatchKind.WATCH)
+        .group_by(BatchRow.id)
+    )
+    with database.reading() as connection:
+        rows = connection.execute(scans).all()
+    total = Removal()
+    for row in rows:
+        if row.scans == going.get(row.id, 0):
+            total = _sum(total, _batch_removed(database, row.id, really=really))
+    return total
+
+
+def _batch_removed(database: Database, batch_id: str, *, really: bool) -> Removal:
+    known = Base.metadata.tables
+    tables = {"references": known["reference_values"], "skipped": known["skipped_files"]}
+    if not really:
+        with database.reading() as connection:
+            counted = {
+                name: connection.scalar(_count(table.c.batch_id == batch_id)) or 0
+                for name, table in tables.items()
+            }
+        return Removal(batches=1, **counted)
+    with database.writing() as connection:
+        if connection.scalar(select(exists().where(ScanRow.batch_id == batch_id))):
+            return Removal()  # a scan was queued again meanwhile
+        gone = {
+            name: connection.execute(delete(table).where(table.c.batch_id == batch_id)).rowcount
+            for name, table in tables.items()
+        }
+        connection.execute(delete(BatchRow).where(BatchRow.id == batch_id))
+    return Removal(batches=1, **gone)
+
+
+def _count(which: ColumnElement[bool]) -> Select[int]:
+    return select(func.count()).where(which)
+
+
+def _sum(one: Removal, other: Removal) -> Removal:
+    return Removal(
+        **{each.name: getattr(one, each.name) + getattr(other, each.name) for each in fields(one)}
+    )
