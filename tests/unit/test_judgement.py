@@ -120,6 +120,13 @@ def test_confidence_at_the_least_that_is_asked_for_passes() -> None:
     assert judge(Head(FIT), half, replace(even, min_confidence=0.6251)) == (Flag.LOW_CONFIDENCE,)
 
 
+def test_a_late_head_may_be_off_by_2_percent() -> None:
+    even = replace(MODEL, weights=(0.0, 0.0), min_confidence=0.75)
+    # 4 mm, twice what is expected, are as likely as is asked for; they are 2 % of 200 mm.
+    assert judge(circle(200.01), MM, even) == ()
+    assert judge(circle(199.99), MM, even) == (Flag.LOW_CONFIDENCE,)
+
+
 def test_the_score_of_a_fit_by_its_parts() -> None:
     fit = HeadFit(OUTLINE, 0.05, 0.0, 1.0, 0.9, 0.81)
     assert fit_score(fit) == pytest.approx(0.9 * 0.8 * 0.9)

@@ -130,6 +130,16 @@ def test_a_wide_head_fills_the_width_from_near() -> None:
         assert seen.center_px == pytest.approx([191.5, 127.5])
 
 
+def test_a_head_in_high_pixels_fills_the_raster_as_it_is_in_mm() -> None:
+    # Pixels twice as high as wide: 40 rows are as long as 80 columns.
+    head = Ellipse(400, 260, 80, 40, 0.0)
+    for aspect, share_px in ((2.0, 0.78 * 256), (1.0, 0.72 * 384 / 2)):
+        seen = head.transformed(around(head, SHAPE, aspect))
+        _, top, _, bottom = seen.bounding_box_px()
+        assert bottom - top == pytest.approx(share_px)
+        assert seen.center_px == pytest.approx([191.5, 127.5])
+
+
 def test_a_mirror_swaps_left_and_right() -> None:
     assert mirror(10) @ [2, 7, 1] == pytest.approx([7, 7])
     assert mirror(10) @ [0, 0, 1] == pytest.approx([9, 0])
