@@ -51,6 +51,7 @@ COMMANDS = {
     "report": ("cli.report", "Write a report: one page, or methods and results for a paper."),
     "export": ("cli.export", "Write measurements as DICOM, FHIR or HC18 objects."),
     "summary": ("cli.groups", "Sum rows: counts, median HC, flagged and refused."),
+    "send": ("cli.send", "Send measurements to an archive (DICOM)."),
     "serve": ("cli.serve", "Show results as pages, and let people review them."),
     "requeue": ("cli.requeue", "Put failed or rejected scans in the queue again."),
     "cancel": ("cli.cancel", "End what a batch has not finished yet."),

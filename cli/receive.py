@@ -124,11 +124,12 @@ def command(
         try:
             # An extra; it loads SQLAlchemy and Celery too, not for those who only ask for help.
             from worker.hospital.receive import receive
-            from worker.hospital.receiver import Listening, Tls, titles
+            from worker.hospital.receiver import Listening, Tls
+            from worker.hospital.titles import title_of
         except ModuleNotFoundError as error:
             raise ExtraMissing(f"{error.name}; pip install 'hc-batch[hospital]'") from error
         try:
-            (called,), calling = titles([title]), titles(callers)
+            called, calling = title_of(title), tuple(map(title_of, callers))
         except ValueError as error:
             raise click.UsageError(str(error)) from error
         tls = None

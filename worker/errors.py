@@ -636,6 +636,24 @@ class PagesUnprotected(OperatorError):
     code = "pages-unprotected"
 
 
+class DestinationsUnusable(OperatorError):
+    """The file of destinations cannot be used.
+
+    Write a table [NAME] with kind = "dicom" or "stow" for each; docs/hospital.md has an example.
+    """
+
+    code = "destinations-unusable"
+
+
+class DestinationUnknown(OperatorError):
+    """There is no such destination.
+
+    Give a name that the file of destinations has, or add it there.
+    """
+
+    code = "destination-unknown"
+
+
 class TlsUnusable(OperatorError):
     """A certificate or key for TLS cannot be used.
 

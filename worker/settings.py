@@ -30,6 +30,7 @@ FAILPOINTS = (
     "reading",
     "before-commit",
     "before-ack",
+    "after-send",
     "between-moves",
     "after-move",
 )
@@ -286,6 +287,15 @@ class Settings:
             "HC_VISIBILITY_TIMEOUT_S",
             _seconds(1, 7 * _DAY_S),
             "seconds after which Redis hands out an unacknowledged message again",
+        ),
+    )
+    destinations: Path | None = field(
+        default=None,
+        metadata=_read_from(
+            "HC_DESTINATIONS",
+            _file,
+            "where objects may be sent: see [hospital.md](hospital.md)",
+            shown="`destinations.toml` in `HC_DATA_DIR`",
         ),
     )
     uid_key: str | None = field(

@@ -23,8 +23,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UltrasoundMultiFrameImageStorage
 
 from cli.commands import cli
-from hcmodel.geometry import Ellipse, Spacing
-from rig.known_heads import Known, result_of, store
+from rig.known_heads import known_dicom
 from rig.pages import own_copy
 from worker.errors import FileChanged, FileMissing, NotDicom
 from worker.reading import read_image_reference, read_report
@@ -36,7 +35,6 @@ from worker.reports.objects.keyed_uid import KEY_FILE, UidMaker, uid_maker
 from worker.reports.objects.made import Making
 from worker.reports.objects.measurement import measurement_of
 from worker.result import FileIdentity, HeadSizes, Status
-from worker.sample_files import write_series
 from worker.settings import Settings
 from worker.store.filter import Filter
 from worker.store.rows import ReportRow, select_rows
@@ -96,31 +94,6 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 def row_named(database: Database, name: str) -> ReportRow:
     return next(row for row in select_rows(database) if row.source.endswith(name))
-
-
-def known_dicom(
-    database: Database, folder: Path, *, frame: int = 0, **tags: object
-) -> tuple[Path, Ellipse]:
-    """A DICOM phantom with a row that says where its head is."""
-    (sample,) = write_series(folder / "samples", 1, seed=5)
-    data = dcmread(sample)
-    for keyword, value in tags.items():
-        setattr(data, keyword, value)
-    path = folder / "known.dcm"
-    if "NumberOfFrames" in tags:
-        data.PixelData *= 2
-    pixels = data.pixel_array if data.get("NumberOfFrames") is None else data.pixel_array[0]
-    data.save_as(path, enforce_file_format=True)
-    head = Ellipse(400.0, 260.0, 170.0, 130.0, 0.3)
-    known = Known(path, pixels, head, Spacing(0.18, 0.18))
-    result = result_of(known, np.random.default_rng(1))
-    identity = replace(
-        result.file,
-        sop_instance_uid=str(data.SOPInstanceUID),
-        study_instance_uid=str(data.StudyInstanceUID),
-    )
-    store(database, [(str(path), replace(result, file=identity))])
-    return path, head
 
 
 def numbers(item: Dataset) -> list[tuple[str, float]]:

@@ -39,8 +39,8 @@ from worker.hospital.receiver import (
     Listening,
     Tls,
     listening,
-    titles,
 )
+from worker.hospital.titles import title_of
 from worker.reading.codecs import _CODECS
 from worker.reading.dicom_structure import DEFLATED
 
@@ -307,5 +307,5 @@ def test_all_that_can_be_read_is_received_but_what_grows() -> None:
 @pytest.mark.parametrize("title", ["", " ", "A" * 17, "a\\b", "ä", "a\nb"])
 def test_a_title_is_one_to_sixteen_letters(title: str) -> None:
     with pytest.raises(ValueError, match="no title"):
-        titles([title])
-    assert titles([" A" + "B" * 15]) == ("A" + "B" * 15,)
+        title_of(title)
+    assert title_of(" A" + "B" * 15) == "A" + "B" * 15

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
+from pydicom import dcmread
 
 from hcmodel.arrays import GreyImage
 from hcmodel.flags import Flag
@@ -24,6 +25,7 @@ from worker.result import (
     Scale,
     Status,
 )
+from worker.sample_files import write_series
 from worker.store.batches import BatchKind, NewScan, finish_intake, insert_scans, open_batch
 from worker.store.claims import claim, finish
 from worker.store.session import Database
@@ -104,3 +106,28 @@ def store(database: Database, results: Sequence[tuple[str, Result]], label: str 
     for each in claims:
         finish(database, each, by_source[each.source])
     return batch
+
+
+def known_dicom(
+    database: Database, folder: Path, *, frame: int = 0, **tags: object
+) -> tuple[Path, Ellipse]:
+    """A DICOM phantom with a row that says where its head is."""
+    (sample,) = write_series(folder / "samples", 1, seed=5)
+    data = dcmread(sample)
+    for keyword, value in tags.items():
+        setattr(data, keyword, value)
+    path = folder / "known.dcm"
+    if "NumberOfFrames" in tags:
+        data.PixelData *= 2
+    pixels = data.pixel_array if data.get("NumberOfFrames") is None else data.pixel_array[0]
+    data.save_as(path, enforce_file_format=True)
+    head = Ellipse(400.0, 260.0, 170.0, 130.0, 0.3)
+    known = Known(path, pixels, head, Spacing(0.18, 0.18))
+    result = result_of(known, np.random.default_rng(1))
+    identity = replace(
+        result.file,
+        sop_instance_uid=str(data.SOPInstanceUID),
+        study_instance_uid=str(data.StudyInstanceUID),
+    )
+    store(database, [(str(path), replace(result, file=identity))])
+    return path, head

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import ssl
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -234,14 +234,3 @@ def _caller(event: Event) -> str:
 
 def _echoed(_: Event) -> int:
     return SUCCESS
-
-
-def titles(given: Sequence[str]) -> tuple[str, ...]:
-    """Return application entity titles without spaces around; raises ``ValueError`` for none."""
-    found = tuple(title.strip() for title in given)
-    for title in found:
-        if not 0 < len(title) <= 16 or not title.isascii() or not title.isprintable():
-            raise ValueError(f"{title!r} is no title: 1 to 16 letters")
-        if "\\" in title:
-            raise ValueError(f"{title!r} is no title: it holds a backslash")
-    return found

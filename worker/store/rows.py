@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
@@ -103,6 +103,12 @@ def _yielded(database: Database, statement: Select[Any]) -> Iterator[ReportRow]:
         lines = connection.execution_options(yield_per=_FETCH).execute(statement)
         for line in lines:
             yield assembled(ReportRow, line._asdict())
+
+
+def select_scans(database: Database, scan_ids: Collection[int]) -> Iterator[ReportRow]:
+    """Yield the rows of these scans, in the order of submission."""
+    statement = rows_statement(Filter()).where(ScanRow.id.in_(scan_ids)).order_by(ScanRow.id)
+    yield from _yielded(database, statement)
 
 
 def select_by_study(

@@ -231,6 +231,32 @@ class ReferenceRow(Base):
     image_uids: Mapped[tuple[str, ...]] = mapped_column(Words, doc="the images that its HC names")
 
 
+class DeliveryRow(Base):
+    """An object on its way to an archive: of a scan, or of the study whose last scan it is."""
+
+    __tablename__ = "deliveries"
+    __table_args__ = (
+        CheckConstraint("state in ('queued', 'sent', 'refused')", name="state"),
+        UniqueConstraint("destination", "form", "scan_id"),
+        Index(None, "destination", "state", "due_at"),
+    )
+
+    id: Mapped[Key]
+    destination: Mapped[str] = mapped_column(doc="its name in the file of destinations")
+    form: Mapped[str] = mapped_column(doc="the kind of object; see docs/hospital.md")
+    scan_id: Mapped[ScanId]
+    state: Mapped[str] = mapped_column(server_default="queued", doc="queued, sent or refused")
+    code: Mapped[str | None] = mapped_column(doc="why it was refused, or not sent at the last try")
+    message: Mapped[str | None] = mapped_column(doc="the same in words")
+    object_uid: Mapped[str | None] = mapped_column(doc="the object's own UID, once it was made")
+    attempts: Mapped[int] = mapped_column(server_default="0", doc="how often it was tried")
+    owner: Mapped[str | None] = mapped_column(doc="who sends it")
+    due_at: Mapped[Stamp] = mapped_column(doc="when it is to be tried, or freed of its owner")
+    queued_at: Mapped[Stamp] = mapped_column(doc="when it was asked for")
+    changed_at: Mapped[Stamp] = mapped_column(doc="when its present state began")
+    committed_at: Mapped[datetime | None] = mapped_column(doc="when the archive vouched for it")
+
+
 class SkippedFileRow(Base):
     """A file of a batch that is no scan, and why."""
 
