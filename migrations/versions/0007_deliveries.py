@@ -30,7 +30,7 @@ def upgrade():
         sa.Column("queued_at", sa.DateTime(timezone=True), server_default=now(), nullable=False),
         sa.Column("changed_at", sa.DateTime(timezone=True), server_default=now(), nullable=False),
         sa.Column("committed_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint("state in ('queued', 'sent', 'refused')", name="ck_deliveries_state"),
+        sa.CheckConstraint("state in ('queued', 'sent', 'refused')", name="state"),
         sa.ForeignKeyConstraint(["scan_id"], ["scans.id"], name="fk_deliveries_scan_id"),
         sa.PrimaryKeyConstraint("id", name="pk_deliveries"),
         sa.UniqueConstraint(
