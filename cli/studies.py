@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cli.console import stderr
 from cli.exam_tables import ExamTables, read_tables, tell_unused
 from cli.table import TableColumn, TextTable, lay_out, number
-from worker.reports.studies import MEANINGS, Frames, NoStudyHc, Studies, select_sights
+from worker.reports.studies import MEANINGS, Frames, NoStudyHc, grouped, select_sights
 from worker.reports.study_rows import StudyRow, study_rows
 
 if TYPE_CHECKING:
@@ -39,9 +39,7 @@ def studies_of(
 ) -> list[StudyRow]:
     """Return the studies of these rows, and say which have no HC, and why."""
     known = read_tables(tables, settings)
-    studies = Studies()
-    for sight in select_sights(database, which):
-        studies.add(sight)
+    studies = grouped(select_sights(database, which))
     found = list(study_rows(studies, known.sources(database, studies.uids), frames))
     for reason, count in Counter(row.reason for row in found if row.reason).items():
         stderr.print(f"{count} without HC, {reason}: {MEANINGS[NoStudyHc(reason)]}")

@@ -17,9 +17,9 @@ from rig.browser import Seen, chromium, open_page, serious_findings
 from rig.pages import own_copy
 from rig.report_rows import many_rows
 from worker.reference import AgeSource, Reference
+from worker.reports.compared import compared
 from worker.reports.document.comparisons import (
     agreement_section,
-    compared,
     growth_section,
     placed,
     studies_section,

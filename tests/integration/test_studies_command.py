@@ -15,7 +15,9 @@ import pytest
 
 from rig.known_heads import MODEL, Known, random_phantom, result_of, store
 from worker.reference import AgeSource, Derivation, Reference
+from worker.reports.compared import compared, studies_of_references
 from worker.reports.document.comparisons import reviews_section
+from worker.reports.exam_facts import sources_of
 from worker.result import Result, Status
 from worker.store.filter import Filter
 from worker.store.references import NewReference, insert_references
@@ -127,6 +129,16 @@ def test_ours_against_theirs_in_the_report(environment: dict[str, str], tmp_path
     said = hc(environment, "report", "--reference", nothing, "--format", "md")
     assert "--reference: 0 of 2 rows match what was asked for" in said.stderr
     assert "| all | 1 | -1.50 |" in said.stdout
+
+
+def test_studies_that_reports_speak_of_are_asked_for_alone(database: Database, batch: str) -> None:
+    found = studies_of_references(database, Filter(batch=batch))
+    assert found is not None
+    assert found.uids == {"7.1"}
+    assert studies_of_references(database, Filter(study="7.2")) is None
+    sources = sources_of(database, found.uids)
+    (pair,) = [each.pair for each in compared(sources.heads(found), sources)]
+    assert (pair.ours_mm, pair.theirs_mm, pair.ga_weeks) == (171.0, 172.5, 20.0)
 
 
 def test_reviews_stand_beside_the_instrument(database: Database, batch: str) -> None:

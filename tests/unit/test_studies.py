@@ -13,7 +13,8 @@ from rig.report_rows import report_row
 from worker.errors import AgesInvalid, ReferenceInvalid
 from worker.exam import Exam, Pseudonyms
 from worker.reference import AgeSource, Reference
-from worker.reports.document.comparisons import compared, placed
+from worker.reports.compared import compared
+from worker.reports.document.comparisons import placed
 from worker.reports.exam_facts import Known, Sources
 from worker.reports.exam_table import read_ages, read_references, weeks_of
 from worker.reports.studies import Frames, Head, Studies, sight_of

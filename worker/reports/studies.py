@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from statistics import fmean, median
@@ -240,6 +240,14 @@ class Studies:
             if study is not None and len(trusted) > 1:
                 first, second = (each.repeat(Frames.ALL).hc_mm for each in trusted[:2])
                 yield first, second
+
+
+def grouped(sights: Iterable[Sight]) -> Studies:
+    """Return the studies of these rows."""
+    studies = Studies()
+    for sight in sights:
+        studies.add(sight)
+    return studies
 
 
 def sight_of(row: ReportRow) -> Sight:

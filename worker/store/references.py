@@ -76,6 +76,12 @@ def references_of(
     return found
 
 
+def studies_with_references(database: Database) -> set[str]:
+    """Return the studies that reports speak of."""
+    with database.reading() as connection:
+        return set(connection.scalars(select(ReferenceRow.study_instance_uid).distinct()))
+
+
 def _parts(studies: Sequence[str]) -> Iterator[Sequence[str]]:
     for start in range(0, len(studies), _AT_ONCE):
         yield studies[start : start + _AT_ONCE]

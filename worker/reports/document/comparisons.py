@@ -10,24 +10,16 @@ from statistics import fmean
 from hcmodel.agreement import ALL, Agreement, Estimate, Pair, agreements, worst
 from hcmodel.growth import MEANINGS, Chart, Growth
 from worker.plain_text import visible
+from worker.reports.compared import Compared
 from worker.reports.document.plots import bland_altman, growth_chart
 from worker.reports.document.section import NONE, Picture, Plot, Section, Table, fixed
-from worker.reports.exam_facts import BY_REPORT, BY_TABLE, Sources, median_hc_mm
+from worker.reports.exam_facts import BY_REPORT, BY_TABLE, Sources
 from worker.reports.studies import MEANINGS as REASONS
 from worker.reports.studies import Head
 from worker.store.reviews import Reviewed, Verdict
 
 WORST = 9
 _LEAST_FOR_A_PLOT = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """A head beside somebody else's HC; ``scan_id``: the surest frame of it, to be looked at."""
-
-    pair: Pair
-    scan_id: int
-    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,24 +31,6 @@ class Placed:
     ga_weeks: float
     ga_source: str
     growth: Growth
-
-
-def compared(heads: Iterable[Head], sources: Sources) -> Iterator[Compared]:
-    """Yield each head whose HC is known here and elsewhere, image by image where the table is."""
-    for head in heads:
-        known = sources.of(head)
-        by_file = list(sources.by_file(head))
-        for image, entry in by_file:
-            if entry.hc_mm is not None:
-                ours_mm = median_hc_mm([image])
-                pair = Pair(image.name, ours_mm, entry.hc_mm, known.ga_weeks)
-                yield Compared(pair, image.best.scan_id, BY_TABLE)
-        if by_file or known.hc_mm is None or head.reason() is not None:
-            continue
-        images = sources.images_of(head) if known.hc_source == BY_REPORT else head.trusted
-        pair = Pair(head.name, median_hc_mm(images), known.hc_mm, known.ga_weeks)
-        surest = max((each.best for each in images), key=lambda frame: frame.confidence)
-        yield Compared(pair, surest.scan_id, known.hc_source or "")
 
 
 def placed(heads: Iterable[Head], sources: Sources) -> Iterator[Placed]:

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from worker.plain_text import visible
+from worker.reports.compared import compared
 from worker.reports.document.comparisons import (
     agreement_section,
-    compared,
     growth_section,
     placed,
     reviews_section,
