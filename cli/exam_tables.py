@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from worker.store.session import Database
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
-_OPTIONS = (
+_TABLES = (
     click.option(
         "--reference",
         type=_FILE,
@@ -35,13 +35,14 @@ _OPTIONS = (
         help="Gestational ages known by other means: the same, and ga_weeks (20.4 or 20+3) or "
         "due_date.",
     ),
-    click.option(
-        "--chart",
-        type=click.Choice([chart.value for chart in Chart]),
-        default=Chart.INTERGROWTH_2014.value,
-        show_default=True,
-        help="The chart for centiles.",
-    ),
+)
+_DEFAULT_CHART = Chart.INTERGROWTH_2014.value
+_CHART = click.option(
+    "--chart",
+    type=click.Choice([chart.value for chart in Chart]),
+    default=_DEFAULT_CHART,
+    show_default=True,
+    help="The chart for centiles.",
 )
 
 
@@ -91,13 +92,25 @@ class OpenTables:
 
 
 def exam_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Hand the tables to the command as one ``tables``."""
+    """Hand the tables and the chart to the command as one ``tables``."""
+    return _with_options(command, (*_TABLES, _CHART))
 
+
+def table_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Hand the tables to the command as one ``tables``, where no chart is asked for."""
+    return _with_options(command, _TABLES)
+
+
+def _with_options(
+    command: Callable[..., None], options: Sequence[Callable[..., Any]]
+) -> Callable[..., None]:
     @functools.wraps(command)
-    def wrapped(reference: Path | None, ga: Path | None, chart: str, **others: Any) -> None:
+    def wrapped(
+        reference: Path | None, ga: Path | None, chart: str = _DEFAULT_CHART, **others: Any
+    ) -> None:
         command(tables=ExamTables(reference, ga, Chart(chart)), **others)
 
-    for option in reversed(_OPTIONS):
+    for option in reversed(options):
         wrapped = option(wrapped)
     return wrapped
 

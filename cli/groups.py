@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
+from cli.agreement import show_agreement
 from cli.console import stderr, stdout
+from cli.exam_tables import ExamTables, table_options
 from cli.filter_words import Asked
 from cli.options import filter_options
 from cli.table import TableColumn, TextTable, lay_out, number
@@ -36,11 +38,13 @@ _COUNTS = ("scans", "measured", "flagged", "rejected", "failed", "duplicate", "w
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write to this file instead: .csv, .json, .jsonl, .parquet or .xlsx.",
 )
-def command(which: Asked, by: str, target: Path | None) -> None:
+@table_options
+def command(which: Asked, by: str, target: Path | None, tables: ExamTables) -> None:
     """Sum rows: counts by status, median HC, and how many are flagged or refused.
 
     The filters are those of results. Flagged are shares of what was measured, refused of what has
-    ended; HC and shares leave duplicates out. Research use only, not a medical device.
+    ended; HC and shares leave duplicates out. Below, where somebody else's HC is known: ours less
+    theirs, by trimester. Research use only, not a medical device.
 
     Example: hc-batch summary --by machine --since 30d
     """
@@ -49,7 +53,10 @@ def command(which: Asked, by: str, target: Path | None) -> None:
         raise click.BadParameter(
             f"{target} ends like no form: give .{', .'.join(FORMS)}", param_hint="--out"
         )
-    with open_database(Settings.from_environment()) as database:
+    if target is not None and tables.are_given:
+        raise click.UsageError("--reference and --ga are for the terminal: leave --out")
+    settings = Settings.from_environment()
+    with open_database(settings) as database:
         wanted = which.filter(database)
         found = groups(database, wanted, GroupBy(by))
         if target is not None and form is not None:
@@ -60,6 +67,7 @@ def command(which: Asked, by: str, target: Path | None) -> None:
             return
         whole = groups(database, wanted, None) if len(found) > 1 else []
         _table(by, [*found, *whole]).show(stdout)
+        show_agreement(database, wanted, tables, settings)
         stderr.print(f"{len(found)} lines; {NOTICE}")
 
 

@@ -131,6 +131,21 @@ def test_ours_against_theirs_in_the_report(environment: dict[str, str], tmp_path
     assert "| all | 1 | -1.50 |" in said.stdout
 
 
+@ONE_DATABASE
+@pytest.mark.usefixtures("batch")
+def test_a_summary_tells_how_far_they_agree(environment: dict[str, str], tmp_path: Path) -> None:
+    by_report = hc(environment, "summary")
+    assert by_report.returncode == 0, by_report.stderr
+    all_of_them = next(line for line in by_report.stdout.splitlines() if line.startswith("all"))
+    assert all_of_them.split() == ["all", "1", "-1.50", "1.50", "0.87"]
+    table = tmp_path / "theirs.csv"
+    table.write_text("study_instance_uid,hc_mm\n7.2,254\n7.3,300\n7.4,300\n")
+    by_table = hc(environment, "summary", "--reference", table)
+    all_of_them = next(line for line in by_table.stdout.splitlines() if line.startswith("all"))
+    assert all_of_them.split()[:3] == ["all", "3", "-0.83"]
+    assert "--reference: 2 of 3 rows match" in by_table.stderr
+
+
 def test_studies_that_reports_speak_of_are_asked_for_alone(database: Database, batch: str) -> None:
     found = studies_of_references(database, Filter(batch=batch))
     assert found is not None
