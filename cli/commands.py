@@ -45,6 +45,7 @@ COMMANDS = {
     "worker": ("cli.worker", "Measure what is queued, until stopped."),
     "watch": ("cli.watch", "Queue files as they arrive in a folder."),
     "receive": ("cli.receive", "Receive images over the network (DICOM) and queue them."),
+    "fetch": ("cli.fetch", "Fetch images from an archive (DICOMweb) and queue them."),
     "status": ("cli.status", "Count scans by state; show rate and remaining time."),
     "view": ("cli.view", "Measure files and draw what was found."),
     "results": ("cli.results", "Show or export the rows."),

@@ -636,6 +636,33 @@ class PagesUnprotected(OperatorError):
     code = "pages-unprotected"
 
 
+class ArchiveUnreachable(ServiceUnavailable):
+    """The archive does not answer as a DICOMweb service.
+
+    Start it, or correct its address, which ends before /studies.
+    """
+
+    code = "archive-unreachable"
+
+
+class ArchiveRefused(OperatorError):
+    """The archive refuses the question.
+
+    Give user, password or token in the file of destinations, or other filters.
+    """
+
+    code = "archive-refused"
+
+
+class NothingFound(OperatorError):
+    """The archive has nothing that fits.
+
+    Widen the filters; --modality is US unless it is given.
+    """
+
+    code = "nothing-found"
+
+
 class DestinationsUnusable(OperatorError):
     """The file of destinations cannot be used.
 

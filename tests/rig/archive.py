@@ -91,7 +91,7 @@ def archive(
 
 
 @contextmanager
-def answering(status: int | None) -> Iterator[str]:
+def answering(status: int | None, body: bytes = b"") -> Iterator[str]:
     """A web server that answers everything with one status, or nothing at all; its address."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -101,8 +101,10 @@ def answering(status: int | None) -> Iterator[str]:
                 time.sleep(3)
                 return
             self.send_response(status)
-            self.send_header("Content-Length", "0")
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Type", "text/html")
             self.end_headers()
+            self.wfile.write(body)
 
         do_GET = do_POST = answer  # noqa: N815
 

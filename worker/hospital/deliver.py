@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Protocol
 
 from pydicom import dcmread
@@ -19,9 +18,9 @@ from worker import failpoint
 from worker.errors import ScanFailed
 from worker.hospital.answers import NOT_COMMITTED, NotNow, Refused
 from worker.hospital.destinations import (
-    NAME,
     Destination,
     DicomDestination,
+    destinations_file,
     find_destination,
 )
 from worker.hospital.store_scu import store_scu
@@ -70,11 +69,6 @@ class Outcome:
     sent: int
     refused: int
     waiting: int
-
-
-def destinations_file(settings: Settings) -> Path:
-    """Return where the destinations are written down."""
-    return settings.destinations or settings.data_dir / NAME
 
 
 class Deliverer:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from worker.errors import DestinationsUnusable, DestinationUnknown
 from worker.hospital.titles import title_of
+from worker.settings import Settings
 
 NAME = "destinations.toml"
 _SECRETS = ("password", "token")
@@ -82,6 +83,29 @@ def read_destinations(path: Path) -> dict[str, Destination]:
         except ValueError as error:
             raise DestinationsUnusable(f"{path}: [{name}]: {error}") from None
     return found
+
+
+def destinations_file(settings: Settings) -> Path:
+    """Return where the destinations are written down."""
+    return settings.destinations or settings.data_dir / NAME
+
+
+def web_archive(settings: Settings, given: str) -> WebDestination:
+    """Return the archive at an address, or the one of the file that has this name.
+
+    Raises ``DestinationUnknown`` and ``DestinationsUnusable``.
+    """
+    if "://" not in given:
+        found = find_destination(destinations_file(settings), given)
+        if not isinstance(found, WebDestination):
+            raise DestinationUnknown(f"{given} is of kind dicom; it must be of kind stow")
+        return found
+    made = WebDestination("archive", given)
+    try:
+        _check_web(made)
+    except ValueError as error:
+        raise DestinationsUnusable(str(error)) from None
+    return made
 
 
 def find_destination(path: Path, name: str) -> Destination:

@@ -17,7 +17,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
@@ -117,6 +117,30 @@ class Landing:
         with self._guard:
             self._last_s[study] = time.monotonic()
         return landed
+
+    def holds(self, study: str, instance: str) -> bool:
+        """Whether an object of this UID has landed before."""
+        return (self.folder / _digest(study) / f"{_digest(instance)}.dcm").exists()
+
+    def land_to_submit(self, part: Path, claimed: Claimed) -> Path:
+        """Land an object whose study must be submitted; return its study's folder.
+
+        Its mark goes first: who dies in between submits the study once more. Raises as ``land``.
+        """
+        study = self.folder / _digest(self._uids(part, claimed).study_instance_uid)
+        (study / COMPLETE).unlink(missing_ok=True)
+        self.land(part, claimed)
+        return study
+
+    def unsubmitted(self) -> list[Path]:
+        """Return the folders of studies that were not submitted as they are."""
+        folders = [Path(entry.path) for entry in os.scandir(self.folder) if entry.name != ARRIVING]
+        return sorted(each for each in folders if each.is_dir() and not (each / COMPLETE).exists())
+
+    def mark_submitted(self, studies: Iterable[Path]) -> None:
+        """Mark studies whose files are in the ledger."""
+        for study in studies:
+            (study / COMPLETE).touch(mode=0o600)
 
     def complete_quiet(self) -> None:
         """Let the watcher take each study in which nothing has arrived for a while."""
