@@ -174,3 +174,58 @@ def results(rows: int) -> None:
     with tempfile.TemporaryDirectory(prefix="hc-bench-") as folder:
         for figure in bench_results(Path(folder), rows):
             stdout.print(f"{figure.what:36} {figure.value:10,.1f} {figure.unit}")
+
+
+@command.command()
+@click.option(
+    "--scans",
+    type=click.IntRange(min=1000),
+    default=20_000,
+    show_default=True,
+    help="Scans that simulated workers claim and finish.",
+)
+@click.option(
+    "--images",
+    type=click.IntRange(min=8),
+    default=64,
+    show_default=True,
+    help="A quarter of the phantoms that one, two and four workers measure.",
+)
+@click.option(
+    "--price-per-hour",
+    type=click.FloatRange(min=0),
+    default=0.10,
+    show_default=True,
+    help="Of one worker of two cores, in your currency.",
+)
+def scale(scans: int, images: int, price_per_hour: float) -> None:
+    """Forecast 1 to 64 workers from what is measured here, and check the model here.
+
+    Example: hc-batch bench scale --price-per-hour 0.08
+    """
+    # Loads the network: only this command pays for it.
+    from worker.bench.ratios import Bench
+    from worker.bench.scale import Scale
+
+    with tempfile.TemporaryDirectory(prefix="hc-bench-") as folder:
+        scaled = Scale(Bench(Path(folder), images))
+        stdout.print("workers that only claim and finish, on one database:")
+        for held in scaled.contention(scans):
+            stdout.print(
+                f"  {held.workers:3} workers {held.finishes_per_s:8.0f} scans/s, a group of 8 in "
+                f"{held.median_ms:.1f} ms (95 % within {held.slowest_ms:.1f})"
+            )
+        stdout.print("workers that share this machine, forecast and measured:")
+        for seen in scaled.local():
+            stdout.print(
+                f"  {seen.workers:3} workers {seen.forecast_per_s:8.1f} {seen.measured_per_s:8.1f} "
+                f"images/s, {100 * (seen.measured_per_s / seen.forecast_per_s - 1):+.0f} %"
+            )
+        stdout.print("workers of two cores each, one database, one drive, a million images:")
+        for told in scaled.far():
+            price = told.hours * told.workers * price_per_hour
+            stdout.print(
+                f"  {told.workers:3} workers {told.images_per_s:8.1f} images/s, {told.hours:6.1f} "
+                f"hours, {price:6.2f} in money; limit: {told.limit}, busiest shared part "
+                f"{100 * told.busy_share:.0f} %"
+            )

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg  # noqa: F401 - before TensorFlow, see worker.measuring.instrument
 import pytest
@@ -119,3 +120,17 @@ def database(settings: Settings) -> Iterator[Database]:
     """The open ledger."""
     with open_database(settings) as database:
         yield database
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Iterator[Any]:
+    """Names that are not UTF-8 stand in what tests log, and must get to the process that prints."""
+    return _printable((yield))
+
+
+def _printable(data: Any) -> Any:
+    if isinstance(data, str):
+        return data.encode(errors="backslashreplace").decode()
+    if isinstance(data, dict):
+        return {_printable(key): _printable(value) for key, value in data.items()}
+    return [_printable(each) for each in data] if isinstance(data, list | tuple) else data

@@ -133,7 +133,7 @@ def queue_against_run(bench: Bench) -> Ratio:
         instrument = stack.enter_context(open_instrument(settings))
         taken = alternated(
             {
-                "queue": _queued(bench, settings, times=ROUNDS + 1),
+                "queue": queued(bench, settings, times=ROUNDS + 1),
                 "run": _run(bench, instrument),
             }
         )
@@ -184,7 +184,7 @@ def memory(bench: Bench, drained: int) -> Iterator[Ratio]:
     """Yield a worker's memory with its readers: in all, and how it grew with ``drained`` files."""
     settings = bench.new_settings()
     with started_worker(settings) as worker:
-        _queued(bench, settings)()
+        queued(bench, settings)()
         before_mb = proportional_mb(worker.pid)
         yield ratio(
             "memory of a CPU worker, against 400 MB",
@@ -193,7 +193,7 @@ def memory(bench: Bench, drained: int) -> Iterator[Ratio]:
             f"proportional set size of the worker, its pool and readers after {bench.images} files",
             is_cost=True,
         )
-        _queued(bench, settings, drained)()
+        queued(bench, settings, drained)()
         yield ratio(
             "memory at the end against the start",
             [proportional_mb(worker.pid) / before_mb],
@@ -213,8 +213,8 @@ def two_workers_against_one(bench: Bench) -> Ratio:
             with ExitStack() as stack:
                 for _ in range(workers):
                     stack.enter_context(started_worker(settings))
-                _queued(bench, settings, 8 * workers)()
-                taken[name].append(seconds(_queued(bench, settings, count)))
+                queued(bench, settings, 8 * workers)()
+                taken[name].append(seconds(queued(bench, settings, count)))
     return ratio(
         "two workers, against one",
         _divided(taken["one"], taken["two"]),
@@ -255,6 +255,19 @@ def proportional_mb(pid: int) -> float:
     return total_kb / 1024
 
 
+def processor_s(pid: int) -> float:
+    """Return the processor time in seconds that a process and its descendants have used."""
+    ticks = 0
+    for each in _family(pid):
+        try:
+            text = Path(f"/proc/{each}/stat").read_text()
+        except OSError:  # it has ended meanwhile
+            continue
+        # Behind the name, which may hold anything: fields 14 and 15 of proc_pid_stat(5).
+        ticks += sum(map(int, text.rpartition(")")[2].split()[11:13]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def _family(pid: int) -> Iterator[int]:
     yield pid
     try:
@@ -282,7 +295,7 @@ def _run(bench: Bench, instrument: Instrument) -> Callable[[], None]:
     return work
 
 
-def _queued(
+def queued(
     bench: Bench, settings: Settings, count: int | None = None, times: int = 1
 ) -> Callable[[], None]:
     """Return what submits new files and waits for their last row."""

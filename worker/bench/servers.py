@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ class Figure:
     unit: str
 
 
-def databases(folder: Path) -> Iterator[tuple[str, str]]:
+def databases(folder: Path) -> Generator[tuple[str, str]]:
     """Name and address of SQLite, and of PostgreSQL where its wheel is installed."""
     yield "SQLite", f"sqlite:///{folder / 'ledger.sqlite3'}"
     warnings.filterwarnings("ignore", "XDG_RUNTIME_DIR")
