@@ -10,8 +10,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -95,13 +96,41 @@ def _peak_mb() -> float:
 _ANY_SCALE = Spacing(0.2, 0.2)
 
 
-def _cine_loops(folder: Path) -> Iterator[Path]:
+def _speckle() -> NDArray[np.uint8]:
     rng = np.random.default_rng(0)
-    speckle = rng.gamma(2.0, 24.0, (*CINE_SHAPE, 3)).clip(0, 255).astype(np.uint8)
-    for transfer_syntax, frame in _encoded(speckle):
+    return rng.gamma(2.0, 24.0, (*CINE_SHAPE, 3)).clip(0, 255).astype(np.uint8)
+
+
+def _cine_loops(folder: Path) -> Iterator[Path]:
+    for transfer_syntax, frame in _encoded(_speckle()):
         path = folder / f"{transfer_syntax}.dcm"
         _write(path, transfer_syntax, frame)
         yield path
+
+
+def single_frames(folder: Path) -> Iterator[tuple[str, Path, Callable[[], object]]]:
+    """Yield each syntax that can be written here: its name, a file, its decoder's bare call."""
+    speckle = _speckle()
+    for transfer_syntax, frame in _encoded(speckle):
+        path = folder / f"{transfer_syntax}.dcm"
+        _write(path, transfer_syntax, frame, 1)
+        yield transfer_syntax.name, path, partial(_bare(transfer_syntax), frame)
+
+
+def _bare(transfer_syntax: UID) -> Callable[[bytes], object]:
+    import jpeg_ls
+    from rle import rle
+
+    def pillow(frame: bytes) -> object:
+        return np.asarray(Image.open(io.BytesIO(frame)))
+
+    rows, columns = CINE_SHAPE
+    calls: dict[UID, Callable[[bytes], object]] = {
+        ExplicitVRLittleEndian: lambda frame: np.frombuffer(frame, np.uint8).copy(),
+        RLELossless: lambda frame: rle.decode_frame(frame, rows * columns, 8, "<"),
+        JPEGLSLossless: lambda frame: jpeg_ls.decode(np.frombuffer(frame, np.uint8)),
+    }
+    return calls.get(transfer_syntax, pillow)
 
 
 def _encoded(rgb: NDArray[np.uint8]) -> Iterator[tuple[UID, bytes]]:
@@ -133,18 +162,18 @@ def _saved(rgb: NDArray[np.uint8], form: str, **options: object) -> bytes:
     return buffer.getvalue()
 
 
-def _write(path: Path, transfer_syntax: UID, frame: bytes) -> None:
+def _write(path: Path, transfer_syntax: UID, frame: bytes, count: int = CINE_FRAMES) -> None:
     """Write the same frame over and over: decoders do not know."""
     ds = Dataset()
     ds.SOPClassUID = UltrasoundMultiFrameImageStorage
     ds.SOPInstanceUID = generate_uid(entropy_srcs=[transfer_syntax])
     ds.Rows, ds.Columns = CINE_SHAPE
-    ds.NumberOfFrames = CINE_FRAMES
+    ds.NumberOfFrames = count
     ds.SamplesPerPixel, ds.PlanarConfiguration = 3, 0
     is_jpeg = transfer_syntax == JPEGBaseline8Bit
     ds.PhotometricInterpretation = "YBR_FULL_422" if is_jpeg else "RGB"
     ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 8, 8, 7, 0
-    frames = [frame] * CINE_FRAMES
+    frames = [frame] * count
     is_native = transfer_syntax == ExplicitVRLittleEndian
     ds.PixelData = b"".join(frames) if is_native else encapsulate(frames)
     ds["PixelData"].VR = "OB"

@@ -11,20 +11,24 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from hcmodel import benchmark
+from hcmodel.engine import Engine
 from hcmodel.geometry import Spacing
 from hcmodel.model_card import SHIPPED
 from hcmodel.phantom import draw_phantom, random_head
 from worker.bench.alternating import ROUNDS, Ratio, alternated, ratio, seconds
+from worker.bench.decoding import single_frames
 from worker.intake.discover import Options
 from worker.intake.submit import submit
 from worker.measuring.instrument import Instrument, open_instrument
 from worker.measuring.leased import measure_batch
+from worker.reading import read
 from worker.run import prepare_run
 from worker.settings import Settings
 from worker.store.progress import wait
@@ -35,6 +39,7 @@ SHAPE = (540, 800)
 
 _SIZE = Options(pixel_size=Spacing(0.2, 0.2))
 _WAIT_S = 3600.0
+_TIMES = 10
 _WORKER = (
     "from worker.queue.worker_main import serve; from worker.settings import Settings; "
     "serve(Settings.from_environment())"
@@ -86,6 +91,7 @@ def quick_ratios(bench: Bench) -> Iterator[Ratio]:
 def all_ratios(bench: Bench, drained: int) -> Iterator[Ratio]:
     """Yield those and the ones that take minutes; ``drained``: files for one worker's memory."""
     yield from quick_ratios(bench)
+    yield from decoding(bench)
     yield cold_against_import(bench)
     yield from memory(bench, drained)
     yield two_workers_against_one(bench)
@@ -157,6 +163,36 @@ def run_against_notebook(bench: Bench) -> Ratio:
         8,
         f"{bench.images} PNG, one model.predict each",
     )
+
+
+def decoding(bench: Bench) -> Iterator[Ratio]:
+    """Yield reading and preparing against the bare decoder's call, by transfer syntax."""
+    engine = Engine(SHIPPED)
+    folder = bench.new_folder("decoding")
+    (png,) = bench.files(1)
+    forms = [
+        ("PNG", png, lambda: cv2.imread(os.fspath(png), cv2.IMREAD_GRAYSCALE)),
+        *single_frames(folder),
+    ]
+    for name, path, bare in forms:
+
+        def ours(path: Path = path) -> object:
+            scan = read(path, 0, Spacing(0.2, 0.2))
+            return engine.prepare(scan.pixels, scan.regions[0].spacing)
+
+        taken = alternated({"ours": partial(_times, ours), "bare": partial(_times, bare)})
+        yield ratio(
+            f"decode and prepare, {name}",
+            _divided(taken["ours"], taken["bare"]),
+            1.3,
+            f"one image {_TIMES} times, in one process; the decoder's call on its bytes",
+            is_cost=True,
+        )
+
+
+def _times(work: Callable[[], object]) -> None:
+    for _ in range(_TIMES):
+        work()
 
 
 def cold_against_import(bench: Bench) -> Ratio:
