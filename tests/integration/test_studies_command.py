@@ -8,16 +8,19 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from rig.known_heads import MODEL, Known, random_phantom, result_of, store
+from worker.exam import Exam
 from worker.reference import AgeSource, Derivation, Reference
 from worker.reports.compared import compared, studies_of_references
 from worker.reports.document.comparisons import reviews_section
 from worker.reports.exam_facts import sources_of
+from worker.reports.studies import grouped, select_sights, sight_of
 from worker.result import Result, Status
 from worker.store.filter import Filter
 from worker.store.references import NewReference, insert_references
@@ -73,6 +76,7 @@ def of_study(plain: Result, study: str, name: str, hc_mm: float) -> Result:
     return replace(
         plain,
         status=Status.MEASURED,
+        exam=Exam(study_date=date(2026, 1, 15), accession_number=f"A{study}"),
         sizes=sizes,
         ellipse=replace(plain.ellipse, flags=()),
         file=replace(
@@ -144,6 +148,14 @@ def test_a_summary_tells_how_far_they_agree(environment: dict[str, str], tmp_pat
     all_of_them = next(line for line in by_table.stdout.splitlines() if line.startswith("all"))
     assert all_of_them.split()[:3] == ["all", "3", "-0.83"]
     assert "--reference: 2 of 3 rows match" in by_table.stderr
+
+
+def test_what_is_read_by_column_is_what_rows_say(database: Database, batch: str) -> None:
+    rows = [sight_of(row) for row in select_rows(database, Filter(batch=batch))]
+    found = [replace(each, flags=bool(each.flags)) for each in select_sights(database, Filter())]
+    assert found == rows
+    assert len(rows) == 6
+    assert grouped(found).uids == set(SIZES)
 
 
 def test_studies_that_reports_speak_of_are_asked_for_alone(database: Database, batch: str) -> None:

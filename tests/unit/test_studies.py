@@ -70,6 +70,52 @@ def test_a_loop_counts_as_one_image() -> None:
     assert best.hc_mm == (218 + 200) / 2
 
 
+def test_a_loop_of_which_a_frame_has_no_hc_or_no_interval() -> None:
+    frames = [
+        report_row(n, mm, study="1.2", sop="1.9", frame=n) for n, mm in ((0, 200.0), (1, 204))
+    ]
+    refused = report_row(2, None, study="1.2", sop="1.9", frame=2, status=Status.REJECTED)
+    (row,) = rows_of(*frames, refused)
+    assert (row.hc_mm, row.images, row.flagged, row.refused) == (202.0, 1, 0, 0)
+    assert (row.hc_low_mm, row.hc_high_mm) == (198.0, 206.0)
+    without = replace(frames[0].sizes, hc_low_mm=None)
+    (row,) = rows_of(replace(frames[0], sizes=without), frames[1])
+    assert (row.hc_mm, row.hc_low_mm, row.hc_high_mm) == (202.0, None, None)
+    flagged = report_row(3, 250, study="1.2", sop="1.9", frame=3, status=Status.FLAGGED)
+    (row,) = rows_of(flagged, refused)
+    assert (row.reason, row.flagged, row.refused) == ("nothing-trusted", 1, 0)
+
+
+def test_pairs_are_the_first_two_trusted_images_of_a_study() -> None:
+    rows = [report_row(n, 200.0 + n, study="1.2") for n in (1, 2, 3)]
+    alone = report_row(4, 210.0, study="1.3")
+    flagged = report_row(5, 300.0, study="1.3", status=Status.FLAGGED)
+    files = [report_row(n, 210.0) for n in (6, 7)]
+    studies = gathered(*rows, alone, flagged, *files)
+    assert list(studies.pairs_mm()) == [(201.0, 202.0)]
+    assert studies.uids == {"1.2", "1.3"}
+    assert studies.without_study == 2
+
+
+def test_heads_have_names_that_people_find_them_by() -> None:
+    one = {"7": {"A": Reference("A", 201.0)}}
+    rows = [report_row(1, 200.0, study="7"), report_row(2, 200.0, study="8"), report_row(3, 200.0)]
+    names = [head.name for head in heads(*rows, sources=Sources(one))]
+    assert names == ["7, fetus A", "8", "image-00003.dcm"]
+
+
+def test_files_of_one_content_without_uids_are_one() -> None:
+    first = report_row(1, 200.0)
+    plain = replace(first.file, sop_instance_uid=None)
+    copy = replace(first, scan_id=2, source="/elsewhere/copy.png", file=plain)
+    other = replace(report_row(3, 210.0), file=replace(plain, sha256="f" * 64))
+    found = heads(replace(first, file=plain), copy, other)
+    assert [[each.source for each in head.images] for head in found] == [
+        [first.source],
+        [other.source],
+    ]
+
+
 def test_a_second_copy_counts_once_and_carries_flags() -> None:
     row = report_row(1, 200.0, study="1.2")
     copy = replace(row, scan_id=2, status="duplicate", duplicate_of=1)
