@@ -29,7 +29,7 @@ def write_parquet(extract: Extract, out: BinaryIO) -> int:
     """Write a table; return its rows. Unknown is null, words are lists, texts are as they stand."""
     schema = pa.schema([_field(column) for column in extract.columns], {"notice": NOTICE})
     count = 0
-    with pq.ParquetWriter(out, schema) as writer:
+    with pq.ParquetWriter(out, schema, compression="zstd") as writer:
         group: list[pa.RecordBatch] = []
         for part in extract.parts:
             group.append(_batch(extract.columns, part, schema))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
@@ -29,7 +30,7 @@ from worker.store.session import Database
 from worker.store.tables import RESULT_COLUMNS, ScanRow
 
 _FETCH = 500  # rows in memory at once
-_FETCH_COLUMNS = 4000  # some 8 MB of values
+_FETCH_COLUMNS = 500  # what a processor keeps at hand: more is slower
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +155,18 @@ def select_columns(
     statement = _ordered(_selected(which, plain), sort, newest_first).limit(limit)
     with database.reading() as connection:
         lines = connection.execution_options(yield_per=_FETCH_COLUMNS).execute(statement)
-        for part in lines.partitions():
+        # SQLite computes in this process, and would only be slowed down.
+        for part in lines.partitions() if is_text else _ahead(lines.partitions()):
             yield list(zip(*part, strict=True))
+
+
+def _ahead(parts: Iterator[Sequence[Any]]) -> Iterator[Sequence[Any]]:
+    """Yield the parts, while the server is asked for the next one."""
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, parts, None)
+        while (part := coming.result()) is not None:
+            coming = thread.submit(next, parts, None)
+            yield part
 
 
 def _plain(name: str, *, is_text: bool) -> ColumnElement[Any]:
