@@ -11,9 +11,10 @@ from click.testing import CliRunner
 from cli.commands import cli
 from rig.stored_rows import put_batch, put_row
 from worker.bench.results import fill
+from worker.reports.extract import extract_of, extract_rows
 from worker.result import Status
 from worker.store.filter import Filter
-from worker.store.rows import count_rows, select_rows
+from worker.store.rows import ReportRow, Sort, count_rows, select_columns, select_rows
 from worker.store.session import Database
 
 MONDAY, TUESDAY = datetime(2026, 1, 5, 12, tzinfo=UTC), datetime(2026, 1, 6, 12, tzinfo=UTC)
@@ -101,6 +102,27 @@ def test_the_ledger_of_the_benchmark_has_rows_of_every_kind(database: Database) 
     assert count_rows(database, Filter(latest=True)) == 1000 - 1000 // 16
     assert count_rows(database, Filter(study="1.2.826.0.1.3680043.8.498.10")) == 4
     assert count_rows(database, Filter(hc_from_mm=0.0)) == 800 + 110 + 30
+
+
+def test_rows_by_column_are_the_rows(database: Database) -> None:
+    fill(database, 3000)
+    which = Filter(statuses=(Status.FLAGGED, Status.DUPLICATE, Status.REJECTED))
+    order = {"sort": (Sort("hc_mm", descending=True),), "limit": 500}
+    rows = extract_of(ReportRow, select_rows(database, which, **order))  # type: ignore[arg-type]
+    columns = extract_rows(database, which, **order)  # type: ignore[arg-type]
+    told, expected = (
+        [row for part in each.parts for row in zip(*part, strict=True)] for each in (columns, rows)
+    )
+    assert len(told) == 500
+    assert told == expected
+    parts = select_columns(database, Filter(), ["scan_id", "machine"])
+    first = next(parts)
+    assert [each[:2] for each in first] == [
+        (1, 2),
+        ("GE Healthcare Voluson E1", "GE Healthcare Voluson E2"),
+    ]
+    parts.close()  # who asked has left
+    assert count_rows(database, Filter()) == 3000
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections import deque
+from collections.abc import Collection, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
@@ -26,11 +28,14 @@ from worker.result import (
     Scale,
 )
 from worker.store.filter import Filter, conditions, scans_with_results
-from worker.store.session import Database
+from worker.store.session import Database, binary_numbers
 from worker.store.tables import RESULT_COLUMNS, ScanRow
 
 _FETCH = 500  # rows in memory at once
 _FETCH_COLUMNS = 500  # what a processor keeps at hand: more is slower
+
+
+_PARTS_AHEAD = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +106,10 @@ def select_rows(
 
 def _yielded(database: Database, statement: Select[Any]) -> Iterator[ReportRow]:
     with database.reading() as connection:
-        lines = connection.execution_options(yield_per=_FETCH).execute(statement)
-        for line in lines:
-            yield assembled(ReportRow, line._asdict())
+        connection = connection.execution_options(yield_per=_FETCH)
+        with closing(connection.execute(statement)) as lines:
+            for line in lines:
+                yield assembled(ReportRow, line._asdict())
 
 
 def select_scans(database: Database, scan_ids: Collection[int]) -> Iterator[ReportRow]:
@@ -144,8 +150,8 @@ def select_columns(
     sort: Sequence[Sort] = (),
     limit: int | None = None,
     newest_first: bool = False,
-) -> Iterator[list[Sequence[Any]]]:
-    """Yield the rows of ``select_rows`` some thousand at a time, a sequence of values per column.
+) -> Generator[list[Sequence[Any]], None, None]:
+    """Yield the rows of ``select_rows`` some hundred at a time, a sequence of values per column.
 
     For files, and several times as quick: numbers and texts are as the driver gives them, a time
     is a text ``2026-01-31 08:15:00.250000`` in UTC, a day ``2026-01-31``, and words are one text.
@@ -153,19 +159,25 @@ def select_columns(
     is_text = database.engine.dialect.name == "sqlite"
     plain = [_plain(name, is_text=is_text).label(name) for name in names]
     statement = _ordered(_selected(which, plain), sort, newest_first).limit(limit)
-    with database.reading() as connection:
-        lines = connection.execution_options(yield_per=_FETCH_COLUMNS).execute(statement)
-        # SQLite computes in this process, and would only be slowed down.
-        for part in lines.partitions() if is_text else _ahead(lines.partitions()):
-            yield list(zip(*part, strict=True))
+    with database.reading() as connection, binary_numbers(connection):
+        connection = connection.execution_options(yield_per=_FETCH_COLUMNS)
+        with closing(connection.execute(statement)) as lines:
+            # SQLite computes in this process, and would only be slowed down.
+            ahead = 0 if is_text else _PARTS_AHEAD
+            with closing(_ahead(lines.partitions(), ahead)) as parts:
+                for part in parts:
+                    yield list(zip(*part, strict=True))
 
 
-def _ahead(parts: Iterator[Sequence[Any]]) -> Iterator[Sequence[Any]]:
-    """Yield the parts, while the server is asked for the next one."""
+def _ahead(parts: Iterator[Sequence[Any]], ahead: int) -> Generator[Sequence[Any], None, None]:
+    """Yield the parts, while the server is asked for some more of them."""
+    if not ahead:
+        yield from parts
+        return
     with ThreadPoolExecutor(1) as thread:
-        coming = thread.submit(next, parts, None)
-        while (part := coming.result()) is not None:
-            coming = thread.submit(next, parts, None)
+        coming = deque(thread.submit(next, parts, None) for _ in range(ahead))
+        while (part := coming.popleft().result()) is not None:
+            coming.append(thread.submit(next, parts, None))
             yield part
 
 
