@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import secrets
 import shutil
@@ -10,6 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -134,3 +136,12 @@ def _printable(data: Any) -> Any:
     if isinstance(data, dict):
         return {_printable(key): _printable(value) for key, value in data.items()}
     return [_printable(each) for each in data] if isinstance(data, list | tuple) else data
+
+
+@pytest.fixture
+def collecting_sockets() -> Iterator[None]:
+    """Collect sockets that the DICOM library leaves open, before they trouble another test."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+import tomllib
 import venv
 from importlib.metadata import requires
 from pathlib import Path
@@ -22,6 +23,7 @@ from sqlalchemy import text
 
 from cli.commands import cli
 from cli.exit_codes import EXIT_USAGE
+from worker.hospital.destinations import read_destinations
 from worker.pulse import FOLDER, Pulse
 from worker.queue.celery_app import KEY_PREFIX
 from worker.settings import Settings
@@ -30,6 +32,7 @@ from worker.store.session import Database, open_database
 ROOT = Path(__file__).parent.parent
 DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text()
 COMPOSE = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text())
+HOSPITAL = yaml.safe_load((ROOT / "docker" / "compose.hospital.yaml").read_text())
 GPU = yaml.safe_load((ROOT / "docker" / "compose.gpu.yaml").read_text())
 DEPLOY = (ROOT / "docs" / "deploy.md").read_text()
 UNITS = sorted((ROOT / "docs" / "systemd").glob("*.service"))
@@ -187,6 +190,29 @@ def test_images_need_no_registry_of_their_own() -> None:
     assert all(re.fullmatch(r"([a-z]+/)?[a-z-]+:[\w.-]+", image) for image in images), images
 
 
+def test_the_hospitals_services_fit_each_other_and_the_first_file() -> None:
+    services = HOSPITAL["services"]
+    assert set(services) == {"receive", "worker", "orthanc"}
+    for name in ("receive", "worker"):
+        parse(services[name]["command"])
+    first = COMPOSE["services"]["watch"]
+    for key in ("read_only", "tmpfs", "cap_drop", "security_opt", "environment", "depends_on"):
+        shown = str(services["receive"][key])
+        assert shown.replace(":?letters and digits", "") == str(first[key]).replace(
+            ":?letters and digits", ""
+        )
+    archive = json.loads((ROOT / "docker" / "hospital" / "orthanc.json").read_text())
+    destinations = tomllib.loads((ROOT / "docker" / "hospital" / "destinations.toml").read_text())
+    there = destinations["orthanc"]
+    assert (there["port"], there["called"]) == (archive["DicomPort"], archive["DicomAet"])
+    assert there["host"] in services
+    assert "--to=orthanc" in services["worker"]["command"]
+    assert archive["DicomModalities"]["hc-batch"] == ["HCBATCH", "receive", 11112]
+    mounted = services["worker"]["volumes"][1].split(":")
+    assert services["worker"]["environment"]["HC_DESTINATIONS"] == mounted[1]
+    read_destinations(ROOT / "docker" / mounted[0])
+
+
 def test_flower_gets_the_keys_prefix() -> None:
     flower = COMPOSE["services"]["flower"]
     source, target, _ = flower["volumes"][0].split(":")
@@ -206,7 +232,7 @@ def test_the_dockerfile_follows_the_rules() -> None:
     assert (found.returncode, found.stdout) == (0, "")
 
 
-@pytest.mark.parametrize("name", ["compose.yaml", "compose.gpu.yaml"])
+@pytest.mark.parametrize("name", ["compose.yaml", "compose.gpu.yaml", "compose.hospital.yaml"])
 def test_compose_files_fit_their_schema(name: str) -> None:
     validate = Path(sys.executable).with_name("check-jsonschema")
     schema = ["--builtin-schema", "vendor.compose-spec"]

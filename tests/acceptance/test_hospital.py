@@ -16,9 +16,12 @@ from rig.dicom_peers import NAME, NUMBER, STUDY, free_port, store, ultrasound_ob
 from rig.plant import COMMAND
 from rig.waiting import until
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"
-)
+pytestmark = [
+    pytest.mark.usefixtures("collecting_sockets"),
+    pytest.mark.filterwarnings(
+        "ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"
+    ),
+]
 
 DESTINATIONS = """
 [pacs]

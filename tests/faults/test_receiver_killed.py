@@ -96,6 +96,7 @@ def end_all(database: Database) -> None:
 
 
 @pytest.mark.timeout(LIMIT_S + 240)
+@pytest.mark.usefixtures("collecting_sockets")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_all_that_was_acknowledged_is_measured_once(tmp_path: Path) -> None:
