@@ -15,6 +15,7 @@ from worker.reports.document.compose import as_page, as_paragraph, gather
 from worker.reports.document.digest import digest_of, throughput
 from worker.reports.document.overview import repeatability, sentence_of
 from worker.reports.document.page import common_folder
+from worker.reports.document.section import Section, Table
 from worker.result import Status
 from worker.roots import Roots
 
@@ -137,3 +138,14 @@ def test_plots_are_the_same_each_time_and_have_ids_of_their_own() -> None:
     assert "#0102" not in first
     assert "<metadata" not in first
     assert 'id="distribution-figure_1"' in first
+
+
+def test_a_name_stays_text_in_markdown() -> None:
+    name = "<img src=x>[a](b)|`c`.png"
+    found = replace(
+        gather("x", [report_row(1)], NOWHERE),
+        extra=[Section("Title", tables=[Table("what", ("name", "mm"), [(name, "-1.0")])])],
+    )
+    text = as_paragraph(found)
+    assert "### Title\n\n| name | mm |\n| --- | --- |\n" in text
+    assert "| \\<img src=x\\>\\[a\\](b)\\|\\`c\\`.png | -1.0 |" in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from statistics import median, quantiles
@@ -13,6 +14,7 @@ from worker.reports.document.provenance import Provenance
 from worker.reports.document.section import Section
 from worker.result import Status
 
+_SIGNS = re.compile(r"[\\`*_\[\]<>|#!&]")
 _SOURCES = {
     "us-region": "the file's calibrated ultrasound region (SequenceOfUltrasoundRegions)",
     "pixel-spacing": "PixelSpacing of ultrasound images without such a region",
@@ -67,7 +69,9 @@ def _instruments(found: Digest, provenance: Provenance) -> list[str]:
     for model, count in most_common(found.models):
         sha256 = provenance.weights_sha256.get(model)
         hashed = f", weights SHA-256 `{sha256}`" if sha256 else ""
-        sentences.append(f"Instrument `{visible(model)}`{hashed} ({count} images).")
+        sentences.append(
+            f"Instrument `{visible(model).replace('`', '')}`{hashed} ({count} images)."
+        )
     return sentences
 
 
@@ -146,4 +150,5 @@ def _extra(sections: Iterable[Section]) -> list[str]:
 
 
 def _cell(text: str) -> str:
-    return visible(text).replace("|", "\\|")
+    """Return the text with its signs escaped: a file may be called like a link or an element."""
+    return _SIGNS.sub(r"\\\g<0>", visible(text))
