@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from ipaddress import IPv6Address
+from urllib.parse import parse_qsl
 
 _DATABASE_DRIVERS = {
     "sqlite": "sqlite",
@@ -13,6 +16,8 @@ _DATABASE_DRIVERS = {
 _LARGEST_PORT = 65_535
 _PLAIN = re.compile(r"[^/?#]*")
 _BROKER_SCHEMES = ("redis", "rediss", "redis+socket")
+_TLS_OPTIONS = ("ssl_ca_certs", "ssl_cert_reqs", "ssl_certfile", "ssl_keyfile")
+_CERTIFICATE_CHECKS = ("none", "optional", "required")
 
 
 class Unfit(Exception):
@@ -46,6 +51,7 @@ def broker_url(text: str) -> str:
     if scheme == "redis+socket":
         if not rest.partition("?")[0].strip("/"):
             raise Unfit("a socket, redis+socket:///PATH")
+        _check_options(rest, ())
         return text
     secret, place = _check_server(rest)
     if not _PLAIN.fullmatch(secret):
@@ -55,11 +61,24 @@ def broker_url(text: str) -> str:
     database = place.partition("/")[2].partition("?")[0]
     if database and not database.isdecimal():
         raise Unfit("the number of a database at its end: redis://HOST:PORT/0")
+    _check_options(place, _TLS_OPTIONS if scheme == "rediss" else ())
     return text
 
 
+def _check_options(place: str, allowed: Sequence[str]) -> None:
+    """Refuse what follows a ``?`` and is none of the options that client and worker both take."""
+    for name, value in parse_qsl(place.partition("?")[2], keep_blank_values=True):
+        if name not in allowed:
+            listed = ", ".join(allowed) or "nothing"
+            raise Unfit(f"{listed} after its ?, but not {name}")
+        if name == "ssl_cert_reqs" and value not in _CERTIFICATE_CHECKS:
+            raise Unfit(f"ssl_cert_reqs to be one of {', '.join(_CERTIFICATE_CHECKS)}")
+
+
 def _check_sqlite(rest: str) -> None:
-    if not rest.strip("/"):
+    if rest and not rest.startswith("/"):
+        raise Unfit("three slashes before its path, sqlite:///PATH")
+    if not rest.strip("/") or rest == "/:memory:":
         raise Unfit("a file, sqlite:///PATH: workers cannot share a database in memory")
     if "?" in rest:
         raise Unfit("a path without ?, which would end it")
@@ -74,4 +93,21 @@ def _check_server(rest: str) -> tuple[str, str]:
     port = re.fullmatch(r"(?:\[[^\]]*\]|[^:]*)(?::(\d*))?", host)
     if port is None or int(port[1] or 0) > _LARGEST_PORT:
         raise Unfit(f"digits up to {_LARGEST_PORT} as its port, HOST:PORT")
+    for name in host.split(",") if host else ():  # PostgreSQL takes several
+        if not name.startswith("%2F"):  # the folder of a socket
+            _check_host(re.sub(r":\d*$", "", name))
     return secret, place
+
+
+def _check_host(name: str) -> None:
+    """Raise ``Unfit`` for what no resolver takes."""
+    try:
+        if name.startswith("["):
+            IPv6Address(name.removeprefix("[").removesuffix("]"))
+        else:
+            name.encode("idna")
+        is_fit = re.fullmatch(r"\[[^][]*\]|[^][\s]*[^][\s.]\.?", name) is not None
+    except ValueError:
+        is_fit = False
+    if not is_fit:
+        raise Unfit("the name or number of a host after the password's @")

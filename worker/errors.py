@@ -27,7 +27,7 @@ class HcBatchError(Exception):
     def __init__(self, detail: str = "") -> None:
         self.detail = detail
         cause, _, remedy = (inspect.getdoc(type(self)) or "").partition("\n\n")
-        self.cause = cause.rstrip(".") + (f": {detail}" if detail else "")
+        self.cause = cause.rstrip(".") + (f": {detail.rstrip('.')}" if detail else "")
         self.remedy = " ".join(remedy.split())
         super().__init__(f"{self.cause}. {self.remedy}".strip())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from signal import Signals
@@ -39,8 +39,18 @@ _DEATHS = {"kill9": Signals.SIGKILL, "segfault": Signals.SIGSEGV}
 
 _VARIABLE = "variable"
 _DAY_S = 86_400
-_NEARLY = 0.85
-"""Likeness of two names: a letter or two apart, or swapped."""
+_NEARLY = 0.8
+"""Likeness of two names: some letters apart, or swapped."""
+_OTHER_WORDS = {
+    "HC_DB": "HC_DATABASE_URL",
+    "HC_POSTGRES": "HC_DATABASE_URL",
+    "HC_SQL": "HC_DATABASE_URL",
+    "HC_REDIS": "HC_BROKER_URL",
+    "HC_CELERY": "HC_BROKER_URL",
+    "HC_ROOT": "HC_DATA_ROOTS",
+    "HC_MODEL": "HC_WEIGHTS",
+}
+"""What others call a setting, by the beginning of the name."""
 
 
 def _path(text: str) -> Path:
@@ -66,7 +76,7 @@ def _roots(text: str) -> Roots:
         name, equals, folder = part.partition("=")
         root = _path(folder if equals else part)
         name = name if equals else root.name
-        if not os.path.isdir(root) or not name or name in by_name:
+        if not os.path.isdir(root) or not name or "/" in name or name in by_name:
             raise Unfit(
                 f"existing folders or NAME=FOLDER, each name once, with {os.pathsep!r} between"
             )
@@ -392,11 +402,17 @@ def _refuse_misspelt(env: Mapping[str, str]) -> None:
     """Refuse a name that is nearly one of ours: what it says would be passed over in silence."""
     known = [each.metadata[_VARIABLE].name for each in fields(Settings)]
     for name in env:
-        if not name.upper().startswith("HC_") or name in known:
-            continue
-        near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=_NEARLY)
-        if near and env[name].strip():
-            raise SettingInvalid(f"{name} is no setting; {near[0]} is one")
+        if name.upper().startswith("HC_") and name not in known and env[name].strip():
+            meant = _meant(name.upper(), known)
+            if meant is not None:
+                raise SettingInvalid(f"{name} is no setting; {meant} is one")
+
+
+def _meant(name: str, known: Sequence[str]) -> str | None:
+    begins_so = [each for each in known if each.startswith(name) or name.startswith(each)]
+    near = difflib.get_close_matches(name, known, n=1, cutoff=_NEARLY)
+    otherwise = [meant for word, meant in _OTHER_WORDS.items() if name.startswith(word)]
+    return next(iter([*near, *begins_so, *otherwise]), None)
 
 
 def _parsed(env: Mapping[str, str], variable: Variable) -> Any:

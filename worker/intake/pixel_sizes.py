@@ -65,6 +65,8 @@ def read_table(path: Path) -> dict[str, Spacing]:
     row_mm, column_mm = _APART if together is None else (together, together)
     if not {_NAME, row_mm, column_mm} <= set(table.columns):
         raise table.unfit()
+    if together is not None and set(_APART) & set(table.columns):
+        raise PixelSizesInvalid(f"{path} has {together} and {_APART[0]} or {_APART[1]}: keep one")
     sizes: dict[str, Spacing] = {}
     for line in table.lines():
         try:

@@ -23,6 +23,8 @@ _MAX_BYTES = 65_536
 _NUMBER = re.compile(r"[0-9]+([.,][0-9]*)?([eE][-+]?[0-9]{1,3})?|[.,][0-9]+")
 _TOGETHER, _ROW, _COLUMN = "pixel_size_mm", "row_mm", "column_mm"
 _LETTERS_OF_KEYS = ("pixelsizemm", "pixelsize", "pixelspacing", "rowmm", "columnmm")
+_LEAST_MM, _MOST_MM = 0.001, 100.0
+"""No image is as fine or as coarse: beyond lie other units, and slips of a finger."""
 _NEARLY = 0.8
 """Likeness of two keys, 0 to 1: ``pixelSize`` and ``rows_mm`` are near, ``columns`` is not."""
 
@@ -33,7 +35,10 @@ def parse_pixel_size(row: object, column: object) -> Spacing:
     Wherever a person gives a size it comes through here. Raises ``ValueError``, which quotes
     nothing.
     """
-    return Spacing(_millimetres(row), _millimetres(column))
+    size = Spacing(_millimetres(row), _millimetres(column))
+    if not all(_LEAST_MM <= mm <= _MOST_MM for mm in (size.row_mm, size.column_mm)):
+        raise ValueError(f"a pixel's size in mm is between {_LEAST_MM:g} and {_MOST_MM:g}")
+    return size
 
 
 def sidecar_of(path: Path) -> Path:
@@ -58,11 +63,13 @@ def read_sidecar(path: Path, roots: Sequence[Path]) -> Spacing | None:
         with open_source(sidecar_of(path), roots) as source:
             if source.size_bytes > _MAX_BYTES:
                 raise SidecarInvalid(f"it has more than {_MAX_BYTES} bytes")
-            content = json.loads(source.file.read())
+            content = json.loads(source.file.read(), object_pairs_hook=_once)
     except FileMissing:
         return None
     except SidecarInvalid:
         raise
+    except _Contradiction:
+        raise SidecarInvalid("it gives one size twice, and not the same") from None
     except ScanRejected as refusal:
         raise SidecarInvalid(refusal.cause) from None
     except (ValueError, RecursionError):
@@ -70,9 +77,25 @@ def read_sidecar(path: Path, roots: Sequence[Path]) -> Spacing | None:
     return _size_in(content) if isinstance(content, dict) else None
 
 
+class _Contradiction(Exception):
+    """Two values for one size: neither counts more than the other."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object; raises ``_Contradiction`` where a key of ours has two values."""
+    content: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in (_TOGETHER, _ROW, _COLUMN) and content.setdefault(key, value) != value:
+            raise _Contradiction
+        content[key] = value
+    return content
+
+
 def _size_in(content: dict[str, Any]) -> Spacing | None:
     together = content.get(_TOGETHER)
     row, column = content.get(_ROW, together), content.get(_COLUMN, together)
+    if {_TOGETHER, _ROW, _COLUMN} <= content.keys() and not row == column == together:
+        raise SidecarInvalid(f"its {_TOGETHER}, {_ROW} and {_COLUMN} differ")
     if row is None and column is None:
         if any(map(_is_nearly_ours, content)):
             raise SidecarInvalid("a key is nearly pixel_size_mm, row_mm or column_mm")

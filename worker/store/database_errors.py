@@ -25,6 +25,7 @@ from worker.errors import (
     DiskFull,
     HcBatchError,
     SchemaOutdated,
+    SettingInvalid,
 )
 
 # By SQLSTATE, or the beginning of one; the first that fits counts.
@@ -41,6 +42,7 @@ _BY_STATE: tuple[tuple[str, type[HcBatchError]], ...] = (
 # By the driver's words, where there is no state: SQLite's, and those of a refused connection.
 _BY_WORDS: tuple[tuple[str, type[HcBatchError]], ...] = (
     ("readonly database|read-only transaction", DatabaseReadOnly),
+    (r"invalid (connection option|\w+ value|integer value|port number|URI)", SettingInvalid),
     ("disk is full|No space left on device|[Dd]isk quota exceeded", DiskFull),
     ("no such table|no such column|has no column", SchemaOutdated),
     ("too many (clients|connections)|connection slots|no more connections", DatabaseCrowded),
@@ -60,7 +62,8 @@ def translated() -> Iterator[None]:
     """Raise this product's own errors for those of the database that are not about a row.
 
     ``DatabaseUnreachable``, ``DatabaseReadOnly``, ``DatabaseCrowded`` and ``DiskFull`` pass;
-    ``DatabaseRefused`` and ``SchemaOutdated`` wait for a person. What is left is a mistake of ours.
+    ``DatabaseRefused``, ``SchemaOutdated`` and ``SettingInvalid`` wait for a person. What
+    is left is a mistake of ours.
     """
     try:
         yield
@@ -68,7 +71,8 @@ def translated() -> Iterator[None]:
         kind = _kind(error)
         if kind is None:
             raise
-        raise kind(_reason(error)) from error
+        of_setting = "HC_DATABASE_URL: " if kind is SettingInvalid else ""
+        raise kind(of_setting + _reason(error)) from error
     except _OF_CONNECTION as error:
         raise DatabaseUnreachable(type(error).__name__) from error
 
