@@ -23,7 +23,7 @@ _NAMED = 20  # lines that fit a terminal
 
 @click.command()
 @filter_options
-@click.option("--limit", type=click.IntRange(min=1), help="The newest N rows.")
+@click.option("--limit", type=click.IntRange(1, 10**9), help="The newest N rows.")
 @click.option(
     "--format",
     "form_name",

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from types import FrameType
+from typing import TextIO
 
 from cli.exit_codes import EXIT_INTERRUPTED
 
@@ -41,9 +42,21 @@ def _open_streams() -> None:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
     sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
     sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+    sys.stdout = _buffered(sys.stdout)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+def _buffered(stream: TextIO) -> TextIO:
+    """Return the stream with a buffer where ``PYTHONUNBUFFERED`` took it away.
+
+    Without one, what a full disk or a pipe did not take of a long text is lost in silence.
+    """
+    raw = getattr(stream, "buffer", None)
+    if not isinstance(raw, io.RawIOBase):
+        return stream
+    return io.TextIOWrapper(io.BufferedWriter(raw), line_buffering=True)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,32 @@ class GivenPath(click.Path):
         if not str(value).strip():
             self.fail("the path is empty; has a variable no value?", param, ctx)
         return super().convert(value, param, ctx)
+
+
+class Number(click.FloatRange):
+    """A number in a range: nan is in none, and nothing waits for infinite seconds."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number. Raises ``BadParameter``."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is no number", param, ctx)
+        return number
+
+
+class MarkerName(click.ParamType[str]):
+    """A file's name, without folders."""
+
+    name = "NAME"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        """Return the name. Raises ``BadParameter`` for what no file is called."""
+        text = str(value)
+        if "/" in text or text.strip(". ") == "":
+            self.fail(f"{text!r} is no file's name", param, ctx)
+        return text
 
 
 class PixelSize(click.ParamType[Spacing]):

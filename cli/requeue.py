@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.console import stderr
-from cli.options import scan_code, size_options
+from cli.options import Number, scan_code, size_options
 from worker.result import Status
 from worker.settings import Settings
 from worker.store.batches import find_batch
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @click.option(
     "--older-than",
     "older_than_s",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     metavar="S",
     help="Only scans that ended more than S seconds ago.",
 )

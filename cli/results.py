@@ -75,7 +75,7 @@ class ColumnNames(ColumnName):
     help="In the order of this column; -COLUMN for the greatest first; several for equal ones.",
 )
 @click.option("--columns", type=ColumnNames(), help="Only these columns, in this order.")
-@click.option("--limit", type=click.IntRange(min=1), help="The newest N rows, or first by --sort.")
+@click.option("--limit", type=click.IntRange(1, 10**9), help="The newest N, or first by --sort.")
 @click.option(
     "--format",
     "form",

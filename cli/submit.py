@@ -10,7 +10,7 @@ import click
 
 from cli.console import stderr, stdout
 from cli.follow import bar, exit_code_for, follow
-from cli.options import input_options, paths_argument
+from cli.options import Number, input_options, paths_argument
 from cli.summary import name_skipped, sum_refused
 from cli.table import counts_line
 from worker.errors import NothingToMeasure
@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 @paths_argument
 @input_options
 @click.option("--wait", is_flag=True, help="Follow the batch to its end.")
-@click.option(
-    "--timeout", type=click.FloatRange(min=0), metavar="S", help="With --wait: at most S seconds."
-)
+@click.option("--timeout", type=Number(min=0), metavar="S", help="With --wait: at most S seconds.")
 def command(paths: tuple[Path, ...], options: Options, wait: bool, timeout: float | None) -> None:
     """Queue files for the workers.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.console import stderr
-from cli.options import GivenPath, input_options, metrics_options
+from cli.options import GivenPath, MarkerName, Number, input_options, metrics_options
 from worker import log
 from worker.multiprocess_metrics import Address, shared_metrics
 from worker.settings import Settings
@@ -31,7 +31,7 @@ DEFAULTS = WatchOptions()
 @input_options
 @click.option(
     "--interval",
-    type=click.FloatRange(min=0.1),
+    type=Number(min=0.1),
     default=DEFAULTS.interval_s,
     show_default=True,
     metavar="S",
@@ -39,7 +39,7 @@ DEFAULTS = WatchOptions()
 )
 @click.option(
     "--settle",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     metavar="S",
     help="Seconds for which a file must not change before it is taken.  "
     "[default: 2; 10 on network drives]",
@@ -49,6 +49,7 @@ DEFAULTS = WatchOptions()
 )
 @click.option(
     "--marker",
+    type=MarkerName(),
     metavar="NAME",
     help="Take a folder, with all below it, only when it holds a file of this name.",
 )
@@ -61,7 +62,7 @@ DEFAULTS = WatchOptions()
 )
 @click.option(
     "--max-disk-percent",
-    type=click.FloatRange(min=0, max=100),
+    type=Number(min=0, max=100),
     default=DEFAULTS.max_disk_percent,
     show_default=True,
     help="Take nothing while more of a disk is used.",

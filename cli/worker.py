@@ -21,7 +21,7 @@ SENDABLE = [form.name for form in OBJECT_FORMS.values() if form.is_dicom]
 @click.command()
 @click.option(
     "--concurrency",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 256),
     default=1,
     show_default=True,
     help="Processes with a network each; one per GPU.",

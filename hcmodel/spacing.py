@@ -5,6 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+LEAST_MM, MOST_MM = 0.001, 100.0
+"""No image is as fine or as coarse: beyond lie other units, and slips of a finger."""
+
+
+def is_size_mm(value: float) -> bool:
+    """Return whether a number of mm may be a pixel's size at all; nan is none."""
+    return LEAST_MM <= value <= MOST_MM
+
 
 @dataclass(frozen=True, slots=True)
 class Spacing:

@@ -136,3 +136,27 @@ def test_a_pixel_size_may_come_with_requeue(
     done = hc(environment, "requeue", "last", "--pixel-sizes", table)
     assert done.returncode == 2
     assert "[pixel-sizes-invalid]" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["watch", ".", "--interval", "nan"],
+        ["watch", ".", "--settle", "inf"],
+        ["watch", ".", "--marker", "a/b"],
+        ["watch", ".", "--marker", ""],
+        ["watch", ".", "--max-disk-percent", "nan"],
+        ["requeue", "--older-than", "nan"],
+        ["submit", ".", "--wait", "--timeout", "nan"],
+        ["results", "--limit", "99999999999999999999"],
+        ["worker", "--concurrency", "99999999"],
+        ["run", ".", "--pixel-size", "1e308"],
+        ["run", ".", "--pixel-size", "200"],
+    ],
+)
+def test_numbers_and_names_that_nothing_can_be_done_with(
+    environment: dict[str, str], words: list[str]
+) -> None:
+    done = hc(environment, *words)
+    assert done.returncode == 2
+    assert f"Invalid value for '{words[-2]}'" in done.stderr

@@ -11,6 +11,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -126,7 +127,13 @@ def test_a_full_disk_is_named() -> None:
     [
         ('"$@" results >&-', 0, "rows; research use only"),
         ('"$@" results >&- 2>&-', 0, ""),
+        ('"$@" results --out /dev/stdout --format csv | cat >/dev/null', 0, "rows in /dev/stdout"),
         ('"$@" results --format csv >/dev/full', 4, "disk-full"),
+        (
+            'ulimit -f 99; PYTHONUNBUFFERED=1 "$@" results --format csv >"$HC_DATA_DIR.csv"',
+            4,
+            "File too large",
+        ),
         ('"$@" results >/dev/full', 4, "disk-full"),
         ('"$@" status >/dev/full', 4, "disk-full"),
         ('"$@" --help >/dev/full', 4, "disk-full"),
@@ -194,13 +201,14 @@ def test_a_machine_without_room_for_temporary_files(
     environment: dict[str, str], words: list[str]
 ) -> None:
     line = "for i in /tmp /var/tmp; do mount -t tmpfs -o ro none $i; done; cd /proc/$$/fdinfo; "
-    done = subprocess.run(
-        ["unshare", "--mount", "bash", "-c", line + '"$@"', "bash", *COMMAND, *words],
-        env=environment | {"HC_DATA_DIR": "/dev/shm/none", "HC_DATABASE_URL": ""},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as elsewhere:
+        done = subprocess.run(
+            ["unshare", "--mount", "bash", "-c", line + '"$@"', "bash", *COMMAND, *words],
+            env=environment | {"HC_DATA_DIR": elsewhere, "HC_DATABASE_URL": ""},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     assert done.returncode == 2, done.stderr
     assert "for temporary files: No usable temporary directory" in done.stderr
     assert "TMPDIR. [folder-unusable]" in done.stderr

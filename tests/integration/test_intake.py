@@ -158,6 +158,38 @@ def test_tables_as_spreadsheets_write_them(tmp_path: Path, seed: int) -> None:
     assert read_table(tmp_path / "sizes.csv") == sizes
 
 
+@pytest.mark.parametrize("preface", ["sep=;", "\n \n", "\nsep=;\n", "SEP=;\n\n"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "latin-1"])
+def test_what_comes_before_a_tables_headings(
+    tmp_path: Path, preface: str, end: str, encoding: str
+) -> None:
+    table = tmp_path / "sizes.csv"
+    text = f"{preface}\nfilename;pixel size(mm);;\né.png;0,2\nb.png;0,3;;\n;\n".replace("\n", end)
+    table.write_bytes(text.encode(encoding))
+    assert read_table(table) == {"é.png": Spacing(0.2, 0.2), "b.png": Spacing(0.3, 0.3)}
+    table.write_bytes((text + f"c.png;x{end}").encode(encoding))
+    with pytest.raises(PixelSizesInvalid, match=f"line {text.count(end) + 1}: "):
+        read_table(table)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"filename,pixel size(mm),pixel size(mm)\na.png,0.2,0.3\n", "two columns have"),
+        (b"filename,pixel size(mm),row_mm,column_mm\na.png,0.2,0.3,0.3\n", "keep one"),
+        (b"PK\3\4\0\0\0\0\0\0x", "is no text: export it as CSV"),
+        (b"", "columns none at all"),
+        (b"x" * 5000, "sizes.csv has the columns"),
+    ],
+)
+def test_tables_that_cannot_be_meant(tmp_path: Path, content: bytes, told: str) -> None:
+    (tmp_path / "sizes.csv").write_bytes(content)
+    with pytest.raises(PixelSizesInvalid, match=told) as refusal:
+        read_table(tmp_path / "sizes.csv")
+    assert len(refusal.value.detail) < 300 + len(str(tmp_path))
+
+
 def test_names_of_a_table_that_are_no_files_are_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -23,7 +23,7 @@ from hcmodel.engine import Engine, OutOfMemory
 from hcmodel.geometry import Spacing
 from hcmodel.measurement import Measurement, measure_head
 from hcmodel.model_card import Card, WeightsError, verify
-from worker.errors import GpuOutOfMemory, HcBatchError, ModelMismatch, ScanFailed
+from worker.errors import ExtraMissing, GpuOutOfMemory, HcBatchError, ModelMismatch, ScanFailed
 from worker.measuring.conclusion import RegionHead, about, conclude, refusal
 from worker.metrics import BATCH_FILL_RATIO, STAGE_SECONDS
 from worker.reading.sandbox.pool import ReaderPool
@@ -317,14 +317,17 @@ def verify_weights(settings: Settings) -> Card:
 def open_instrument(settings: Settings) -> Instrument:
     """Load the network and start the readers, once per process.
 
-    Raises ``ModelMismatch`` where the weights are not those of their card.
+    Raises ``ModelMismatch`` where the weights are not those of their card, and ``ExtraMissing``.
     """
     # TensorFlow brings a TLS library whose symbols hide psycopg's, unless psycopg came first: a
     # PostgreSQL over TLS would end the process (tensorflow issue 93969).
     import psycopg  # noqa: F401
 
-    with trusted_weights():
-        engine = Engine(settings.weights, thorough=settings.thorough, backend=settings.engine)
+    try:
+        with trusted_weights():
+            engine = Engine(settings.weights, thorough=settings.thorough, backend=settings.engine)
+    except ImportError as error:  # no scan is to blame
+        raise ExtraMissing(f"{error.name}; install this version again") from error
     roots = settings.data_roots
     readers = ReaderPool(READER_PROCESSES, roots=roots.paths, pseudonyms=settings.pseudonyms)
     return Instrument(engine, readers, roots, settings.ga_formula)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TypeGuard
 
 from pydicom.dataset import Dataset
 
-from hcmodel.geometry import Spacing
+from hcmodel.spacing import Spacing, is_size_mm
 from worker.errors import RegionOutsideImage
 from worker.reading import tags
 from worker.scan import Box
@@ -88,4 +87,4 @@ def _spatial_item(index: int, item: Dataset) -> SpatialItem | None:
 
 
 def _is_size(delta_cm: float | None) -> TypeGuard[float]:
-    return delta_cm is not None and delta_cm != 0 and math.isfinite(delta_cm * _MM_PER_CM)
+    return delta_cm is not None and is_size_mm(abs(delta_cm) * _MM_PER_CM)

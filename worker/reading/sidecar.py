@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hcmodel.spacing import Spacing
+from hcmodel.spacing import LEAST_MM, MOST_MM, Spacing, is_size_mm
 from worker.errors import FileMissing, ScanRejected, SidecarInvalid
 from worker.reading.formats import claimed_format
 from worker.reading.source import open_source
@@ -23,8 +23,6 @@ _MAX_BYTES = 65_536
 _NUMBER = re.compile(r"[0-9]+([.,][0-9]*)?([eE][-+]?[0-9]{1,3})?|[.,][0-9]+")
 _TOGETHER, _ROW, _COLUMN = "pixel_size_mm", "row_mm", "column_mm"
 _LETTERS_OF_KEYS = ("pixelsizemm", "pixelsize", "pixelspacing", "rowmm", "columnmm")
-_LEAST_MM, _MOST_MM = 0.001, 100.0
-"""No image is as fine or as coarse: beyond lie other units, and slips of a finger."""
 _NEARLY = 0.8
 """Likeness of two keys, 0 to 1: ``pixelSize`` and ``rows_mm`` are near, ``columns`` is not."""
 
@@ -36,8 +34,8 @@ def parse_pixel_size(row: object, column: object) -> Spacing:
     nothing.
     """
     size = Spacing(_millimetres(row), _millimetres(column))
-    if not all(_LEAST_MM <= mm <= _MOST_MM for mm in (size.row_mm, size.column_mm)):
-        raise ValueError(f"a pixel's size in mm is between {_LEAST_MM:g} and {_MOST_MM:g}")
+    if not (is_size_mm(size.row_mm) and is_size_mm(size.column_mm)):
+        raise ValueError(f"a pixel's size in mm is between {LEAST_MM:g} and {MOST_MM:g}")
     return size
 
 

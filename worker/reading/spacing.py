@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pydicom.dataset import Dataset
 
 from hcmodel.flags import Flag
-from hcmodel.geometry import Spacing
+from hcmodel.spacing import Spacing, is_size_mm
 from worker.errors import (
     AmbiguousRegions,
     EnhancedUsVolume,
@@ -184,7 +184,7 @@ def _pixel_spacing(header: Dataset) -> Spacing | None:
     if text is None:
         return None
     values = [_decimal(value.strip(" ")) for value in text.split("\\")]
-    if len(values) != 2 or not all(math.isfinite(v) and v > 0 for v in values):
+    if len(values) != 2 or not all(map(is_size_mm, values)):
         raise SpacingUnknown(f"PixelSpacing reads {tags.quoted(text)}")
     return Spacing(row_mm=values[0], column_mm=values[1])
 

@@ -33,13 +33,13 @@ def replacing(path: Path) -> Iterator[TextIO]:
 @contextmanager
 def replacing_bytes(path: Path) -> Iterator[BinaryIO]:
     """Do the same for what is no text. Raises ``OutputUnwritable`` and ``DiskFull``."""
-    target = Path(os.path.realpath(path))  # a link stays, and leads to the new file
     try:
-        if target.exists() and not target.is_file():
-            with target.open("wb") as file:
+        # Asked and opened by its own name: that of a pipe behind /dev/stdout is none.
+        if path.exists() and not path.is_file():
+            with path.open("wb") as file:
                 yield file
             return
-        with _beside(target) as file:
+        with _beside(Path(os.path.realpath(path))) as file:  # a link stays, leads to the new file
             yield file
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):

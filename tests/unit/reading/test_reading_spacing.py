@@ -75,6 +75,9 @@ NOT_SPATIAL = {
     "delta 0": {"PhysicalDeltaX": 0.0},
     "delta not a number": {"PhysicalDeltaY": float("nan")},
     "delta without end": {"PhysicalDeltaY": float("inf")},
+    "delta of metres": {"PhysicalDeltaX": 10.1},
+    "delta of nothing": {"PhysicalDeltaX": 5e-324},
+    "delta beyond HC's numbers": {"PhysicalDeltaX": 1e300, "PhysicalDeltaY": 1e300},
     "box turned round": {"RegionLocationMinX0": 73, "RegionLocationMaxX1": 4},
     "box of no height": {"RegionLocationMinY0": 55},
 }
