@@ -42,15 +42,15 @@ _DAY_S = 86_400
 _NEARLY = 0.8
 """Likeness of two names: some letters apart, or swapped."""
 _OTHER_WORDS = {
-    "HC_DB": "HC_DATABASE_URL",
-    "HC_POSTGRES": "HC_DATABASE_URL",
-    "HC_SQL": "HC_DATABASE_URL",
-    "HC_REDIS": "HC_BROKER_URL",
-    "HC_CELERY": "HC_BROKER_URL",
-    "HC_ROOT": "HC_DATA_ROOTS",
-    "HC_MODEL": "HC_WEIGHTS",
+    "DB": "HC_DATABASE_URL",
+    "POSTGRES": "HC_DATABASE_URL",
+    "SQL": "HC_DATABASE_URL",
+    "REDIS": "HC_BROKER_URL",
+    "CELERY": "HC_BROKER_URL",
+    "ROOT": "HC_DATA_ROOTS",
+    "MODEL": "HC_WEIGHTS",
 }
-"""What others call a setting, by the beginning of the name."""
+"""What others call a setting, by the beginning of its name, after HC_."""
 
 
 def _path(text: str) -> Path:
@@ -411,7 +411,7 @@ def _refuse_misspelt(env: Mapping[str, str]) -> None:
 def _meant(name: str, known: Sequence[str]) -> str | None:
     begins_so = [each for each in known if each.startswith(name) or name.startswith(each)]
     near = difflib.get_close_matches(name, known, n=1, cutoff=_NEARLY)
-    otherwise = [meant for word, meant in _OTHER_WORDS.items() if name.startswith(word)]
+    otherwise = [meant for word, meant in _OTHER_WORDS.items() if name.startswith(f"HC_{word}")]
     return next(iter([*near, *begins_so, *otherwise]), None)
 
 
