@@ -76,6 +76,17 @@ def test_pauses_of_more_than_a_minute_are_no_work() -> None:
     assert throughput(digest_of([])) is None
 
 
+def test_results_that_came_together_tell_no_rate() -> None:
+    for last_s, told in ((9.9, None), (10.0, pytest.approx(12.0))):
+        rows = [
+            replace(report_row(n), measured_at=BEGUN + timedelta(seconds=s))
+            for n, s in enumerate((0, last_s))
+        ]
+        speed = throughput(digest_of(rows))
+        assert speed is not None
+        assert speed.per_minute == told
+
+
 def test_repeatability_of_three_studies_by_hand() -> None:
     apart_mm, within_mm = repeatability([(200, 203), (150, 149), (100, 98)])
     assert apart_mm == pytest.approx(2.0)

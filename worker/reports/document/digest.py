@@ -18,6 +18,8 @@ MOST_ROWS = 20_000
 _WITH_HC = (Status.MEASURED, Status.FLAGGED)
 _ORDER = (Status.FLAGGED, Status.FAILED, Status.REJECTED, Status.MEASURED, Status.DUPLICATE)
 _PAUSE_S = 60.0
+_LEAST_S = 10.0
+"""Results of a batch of the network are stored together: a rate takes several of them."""
 """Between two results: nobody measured meanwhile, and it counts as no work."""
 
 
@@ -83,8 +85,8 @@ class Throughput:
 
     @property
     def per_minute(self) -> float | None:
-        """Results a minute; ``None`` where no time passed."""
-        return 60 * self.results / self.active_s if self.active_s else None
+        """Results a minute; ``None`` where they came too close together to tell."""
+        return 60 * self.results / self.active_s if self.active_s >= _LEAST_S else None
 
 
 def digest_of(rows: Iterable[ReportRow], most: int = MOST_ROWS) -> Digest:
