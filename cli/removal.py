@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import click
@@ -22,9 +21,10 @@ _WORDS = {
     "results": "results",
     "attempts": "lines of history",
     "reviews": "reviews by people",
-    "references": "values of scanners' reports",
-    "skipped": "names of skipped files",
+    "reference_values": "values of scanners' reports",
+    "skipped_files": "names of skipped files",
 }
+"""What people call a table's rows; others by the table's name."""
 
 yes_option = click.option("--yes", is_flag=True, help="Remove it; else what would go is told.")
 
@@ -43,13 +43,14 @@ def file_is_there(roots: Roots) -> Callable[[str], bool]:
 
 def tell(removal: Removal, *, really: bool) -> None:
     """Say what went, or would go, and what stays."""
-    counts = {each.name: getattr(removal, each.name) for each in fields(removal)}
-    lines = [f"{counts[name]} {word}" for name, word in _WORDS.items() if counts[name]]
+    names = [*_WORDS, *(name for name in removal.rows if name not in _WORDS)]
+    counts = {name: removal.rows.get(name, 0) for name in names}
+    lines = [f"{count} {_WORDS.get(name, name)}" for name, count in counts.items() if count]
     stdout.print(f"{'removed' if really else 'would remove'}: {', '.join(lines) or 'nothing'}")
     if removal.kept:
         stdout.print(
-            f"{removal.kept} ended scans stay: others repeat them, or their file still lies in a"
-            " watched folder"
+            f"{removal.kept} ended scans stay: others repeat them, their file still lies in a"
+            " watched folder, or they wait to be sent"
         )
     if not really and lines:
         stderr.print("nothing was removed; the same with --yes removes it")

@@ -28,6 +28,8 @@ QUICK = [
     (["status"], PIXELS | QUEUE),
     (["results"], PIXELS | QUEUE),
     (["results", "--format", "csv"], PIXELS | QUEUE),
+    (["summary"], PIXELS | QUEUE),
+    (["prune", "--older-than", "90d"], PIXELS | QUEUE),
 ]
 
 PROBE = """

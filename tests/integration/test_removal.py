@@ -19,6 +19,7 @@ from worker.store.session import Database
 from worker.store.tables import (
     AttemptRow,
     BatchRow,
+    DeliveryRow,
     ReferenceRow,
     ReviewRow,
     ScanRow,
@@ -80,14 +81,14 @@ def test_prune_tells_and_then_removes_what_ended_long_ago(ledger: Database) -> N
 
     before = sources(ledger)
     told = prune(ledger, 90 * DAY_S, is_there, really=False)
-    assert told == Removal(scans=4, results=3, attempts=2, reviews=1, kept=2)
+    assert told == Removal({"scans": 4, "results": 3, "attempts": 2, "reviews": 1}, kept=2)
     assert sources(ledger) == before
     assert prune(ledger, 90 * DAY_S, is_there, really=True) == told
     assert sources(ledger) == ["b.dcm", "b2.dcm", "here.dcm", "waits.dcm"]
     (again,) = select_rows(ledger, Filter(statuses=["duplicate"]))  # type: ignore[list-item]
     assert again.model == MODEL
-    assert prune(ledger, 90 * DAY_S, is_there, really=True) == Removal(kept=2)
-    assert prune(ledger, 92 * DAY_S, nowhere, really=True) == Removal()
+    assert prune(ledger, 90 * DAY_S, is_there, really=True) == Removal({}, kept=2)
+    assert prune(ledger, 92 * DAY_S, nowhere, really=True) == Removal({})
 
 
 def test_an_empty_batch_goes_with_what_it_skipped_and_a_watched_folders_stays(
@@ -96,7 +97,15 @@ def test_an_empty_batch_goes_with_what_it_skipped_and_a_watched_folders_stays(
     done = prune(ledger, 88 * DAY_S, nowhere, really=True)
     # By then the young one is old too, so that nothing repeats what stays.
     assert done == Removal(
-        batches=2, scans=7, results=5, attempts=2, reviews=1, references=1, skipped=1, kept=0
+        {
+            "batches": 2,
+            "scans": 7,
+            "results": 5,
+            "attempts": 2,
+            "reviews": 1,
+            "reference_values": 1,
+            "skipped_files": 1,
+        }
     )
     assert sources(ledger) == ["waits.dcm"]
     with ledger.reading() as connection:
@@ -106,16 +115,28 @@ def test_an_empty_batch_goes_with_what_it_skipped_and_a_watched_folders_stays(
 
 def test_a_batch_is_removed_but_for_what_others_repeat(ledger: Database) -> None:
     told = remove_batch(ledger, "old", nowhere, really=False)
-    assert told == Removal(scans=3, results=2, attempts=2, reviews=1, kept=1)
+    assert told == Removal({"scans": 3, "results": 2, "attempts": 2, "reviews": 1}, kept=1)
     assert remove_batch(ledger, "old", nowhere, really=True) == told
     assert sources(ledger)[0] == "b.dcm"
-    assert remove_batch(ledger, "young", nowhere, really=True).batches == 1
+    assert remove_batch(ledger, "young", nowhere, really=True).rows["batches"] == 1
     assert remove_batch(ledger, "old", nowhere, really=True) == Removal(
-        batches=1, scans=1, results=1, references=1, skipped=1
+        {"batches": 1, "scans": 1, "results": 1, "reference_values": 1, "skipped_files": 1}
     )
     assert sources(ledger) == ["here.dcm", "gone.dcm", "waits.dcm"]
     with pytest.raises(BatchUnfinished, match="1 scans of watched are queued or running"):
         remove_batch(ledger, "watched", nowhere, really=True)
+
+
+def test_a_scan_of_which_an_object_waits_to_be_sent_stays(ledger: Database) -> None:
+    ids = {row.source: row.scan_id for row in select_rows(ledger, Filter(batch="old"))}
+    with ledger.writing() as connection:
+        for source, state in (("c.dcm", "queued"), ("a2.dcm", "sent")):
+            row = {"destination": "d", "form": "sr", "scan_id": ids[source], "state": state}
+            connection.execute(insert(DeliveryRow).values(row))
+    done = prune(ledger, 90 * DAY_S, nowhere, really=True)
+    assert done.rows["deliveries"] == 1
+    assert {"b.dcm", "c.dcm"} <= set(sources(ledger))
+    assert "a2.dcm" not in sources(ledger)
 
 
 def test_a_scan_that_is_queued_again_meanwhile_stays_with_its_batch(ledger: Database) -> None:

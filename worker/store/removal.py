@@ -1,25 +1,28 @@
 """Rows that go for good: what would go is counted first, and it goes in small transactions.
 
-Only scans that have ended go. One that is the original of a duplicate stays as long as that does,
-and one whose file still lies in a watched folder stays, which would be taken again without it.
+Only scans that have ended go. One that is the original of a duplicate stays as long as that does;
+one whose file still lies in a watched folder stays, which would be taken again without it; and so
+does one of which an object waits to be sent.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, delete, exists, func, select
+from sqlalchemy import Column, ColumnElement, Connection, delete, exists, func, select
 from sqlalchemy.orm import aliased
 
 from worker.errors import BatchUnfinished
 from worker.store.batches import FINAL, PENDING, BatchKind
 from worker.store.clock import now
 from worker.store.session import Database
-from worker.store.tables import Base, BatchRow, ScanRow
+from worker.store.tables import Base, BatchRow, DeliveryRow, ScanRow
 
+_UNSENT = "queued"
 _ROUND = 2000  # scans in one transaction, which makes writers wait
 
 IsThere = Callable[[str], bool]
@@ -28,15 +31,9 @@ IsThere = Callable[[str], bool]
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """How many rows go, or went; ``kept``: ended scans that have to stay."""
+    """How many rows go, or went, by table; ``kept``: ended scans that have to stay."""
 
-    batches: int = 0
-    scans: int = 0
-    results: int = 0
-    attempts: int = 0
-    reviews: int = 0
-    references: int = 0
-    skipped: int = 0
+    rows: Mapping[str, int]
     kept: int = 0
 
 
@@ -78,14 +75,15 @@ def _removed(
     really: bool,
 ) -> Removal:
     ended, doomed = _doomed(database, [*which, ScanRow.state.in_(FINAL)], is_there)
-    total = Removal(kept=ended - len(doomed))
+    total: Counter[str] = Counter()
     # Duplicates first: the database lets no original go before them.
     for are_duplicates in (True, False):
         ids = [each for each in doomed if doomed[each].is_duplicate is are_duplicates]
         for some in _rounds(ids):
-            total = _sum(total, _scans_removed(database, some, really=really))
+            total += _scans_removed(database, some, really=really)
     going = Counter(each.batch_id for each in doomed.values() if not really)
-    return _sum(total, _batches_removed(database, batches, going, really=really))
+    total += _batches_removed(database, batches, going, really=really)
+    return Removal(dict(total), kept=ended - len(doomed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +114,9 @@ def _doomed(
         for scan_id, original in connection.execute(repeating):
             if scan_id not in doomed and original is not None:
                 doomed.pop(original, None)
+        unsent = select(DeliveryRow.scan_id).where(DeliveryRow.state == _UNSENT)
+        for scan_id in connection.scalars(unsent):
+            doomed.pop(scan_id, None)
     return count, doomed
 
 
@@ -124,7 +125,7 @@ def _rounds(ids: Sequence[int]) -> Iterator[Sequence[int]]:
         yield ids[start : start + _ROUND]
 
 
-def _scans_removed(database: Database, ids: Sequence[int], *, really: bool) -> Removal:
+def _scans_removed(database: Database, ids: Sequence[int], *, really: bool) -> Counter[str]:
     """Remove these scans with all that hangs on them, but those that changed meanwhile."""
     again = aliased(ScanRow)
     still = (
@@ -132,22 +133,14 @@ def _scans_removed(database: Database, ids: Sequence[int], *, really: bool) -> R
         ScanRow.state.in_(FINAL),
         ~exists().where(again.duplicate_of == ScanRow.id),
     )
-    tables = [Base.metadata.tables[name] for name in ("reviews", "attempts", "results")]
     if not really:
         with database.reading() as connection:
-            counted = {
-                table.name: connection.scalar(_count(table.c.scan_id.in_(ids))) or 0
-                for table in tables
-            }
-        return Removal(scans=len(ids), **counted)
+            return _counted(connection, _naming("scans"), ids) + Counter(scans=len(ids))
     with database.writing() as connection:
         here = connection.scalars(select(ScanRow.id).where(*still).with_for_update()).all()
-        gone = {
-            table.name: connection.execute(delete(table).where(table.c.scan_id.in_(here))).rowcount
-            for table in tables
-        }
+        gone = _deleted(connection, _naming("scans"), here)
         connection.execute(delete(ScanRow).where(ScanRow.id.in_(here)))
-    return Removal(scans=len(here), **gone)
+    return gone + Counter(scans=len(here))
 
 
 def _batches_removed(
@@ -156,7 +149,7 @@ def _batches_removed(
     going: Mapping[str, int],
     *,
     really: bool,
-) -> Removal:
+) -> Counter[str]:
     """Remove batches without scans; a watched folder's is its watcher's, and stays.
 
     ``going``: how many scans of each batch are only counted as gone.
@@ -169,39 +162,57 @@ def _batches_removed(
     )
     with database.reading() as connection:
         rows = connection.execute(scans).all()
-    total = Removal()
+    total: Counter[str] = Counter()
     for row in rows:
         if row.scans == going.get(row.id, 0):
-            total = _sum(total, _batch_removed(database, row.id, really=really))
+            total += _batch_removed(database, row.id, really=really)
     return total
 
 
-def _batch_removed(database: Database, batch_id: str, *, really: bool) -> Removal:
-    known = Base.metadata.tables
-    tables = {"references": known["reference_values"], "skipped": known["skipped_files"]}
+def _batch_removed(database: Database, batch_id: str, *, really: bool) -> Counter[str]:
     if not really:
         with database.reading() as connection:
-            counted = {
-                name: connection.scalar(_count(table.c.batch_id == batch_id)) or 0
-                for name, table in tables.items()
-            }
-        return Removal(batches=1, **counted)
+            return _counted(connection, _naming("batches"), [batch_id]) + Counter(batches=1)
     with database.writing() as connection:
         if connection.scalar(select(exists().where(ScanRow.batch_id == batch_id))):
-            return Removal()  # a scan was queued again meanwhile
-        gone = {
-            name: connection.execute(delete(table).where(table.c.batch_id == batch_id)).rowcount
-            for name, table in tables.items()
-        }
+            return Counter()  # a scan was queued again meanwhile
+        gone = _deleted(connection, _naming("batches"), [batch_id])
         connection.execute(delete(BatchRow).where(BatchRow.id == batch_id))
-    return Removal(batches=1, **gone)
+    return gone + Counter(batches=1)
 
 
-def _count(which: ColumnElement[bool]) -> Select[int]:
-    return select(func.count()).where(which)
+def _naming(table: str) -> list[Column[Any]]:
+    """Return the columns of other tables that name a row of this one; scans are their own affair.
+
+    From the tables themselves: one that comes later is not forgotten.
+    """
+    return [
+        key.parent
+        for other in Base.metadata.tables.values()
+        for key in other.foreign_keys
+        if key.column.table.name == table and other.name != ScanRow.__tablename__
+    ]
 
 
-def _sum(one: Removal, other: Removal) -> Removal:
-    return Removal(
-        **{each.name: getattr(one, each.name) + getattr(other, each.name) for each in fields(one)}
+def _counted(
+    connection: Connection, columns: Sequence[Column[Any]], ids: Sequence[Any]
+) -> Counter[str]:
+    return Counter(
+        {
+            column.table.name: connection.scalar(select(func.count()).where(column.in_(ids))) or 0
+            for column in columns
+        }
+    )
+
+
+def _deleted(
+    connection: Connection, columns: Sequence[Column[Any]], ids: Sequence[Any]
+) -> Counter[str]:
+    return Counter(
+        {
+            column.table.name: connection.execute(
+                delete(column.table).where(column.in_(ids))
+            ).rowcount
+            for column in columns
+        }
     )
