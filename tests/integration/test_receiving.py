@@ -7,9 +7,10 @@ import os
 import re
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -296,6 +297,31 @@ def test_a_caller_that_says_nothing_harms_nobody(where: Where, objects: list[Pat
     _, port = where
     with socket.create_connection(("127.0.0.1", port)) as silent:
         silent.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        assert store(port, objects[0]) == [SUCCESS]
+
+
+def test_a_message_that_would_fill_the_memory_is_cut_off(where: Where, objects: list[Path]) -> None:
+    _, port = where
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as hostile:
+        hostile.sendall(b"\x01\x00" + (0xFFFFFFF0).to_bytes(4, "big"))
+        begun_s = time.monotonic()
+        with suppress(ConnectionError):
+            assert hostile.recv(1) == b""
+        assert time.monotonic() - begun_s < 5
+    assert store(port, objects[0]) == [SUCCESS]
+
+
+def test_many_who_say_nothing_cost_few_threads(tmp_path: Path, objects: list[Path]) -> None:
+    before = threading.active_count()
+    with receiving(tmp_path / "in", max_associations=2) as (_, port):
+        with ExitStack() as stack:
+            for _ in range(40):
+                with suppress(ConnectionError):
+                    silent = socket.create_connection(("127.0.0.1", port), timeout=10)
+                    stack.enter_context(silent)
+            # Each connection has two threads; four are held, the others were closed unheard.
+            until(lambda: threading.active_count() - before <= 2 * 4 + 2)
+        until(lambda: is_let_in(port))
         assert store(port, objects[0]) == [SUCCESS]
 
 

@@ -20,6 +20,7 @@ from rig.plant import COMMAND
 from worker.errors import DestinationsUnusable, DestinationUnknown
 from worker.hospital.deliver import Outcome, deliverer, pipeline
 from worker.hospital.destinations import DicomDestination, find_destination, read_destinations
+from worker.reading.sandbox.pool import ReaderPool
 from worker.reports.objects.forms import OBGYN, SR
 from worker.settings import Settings
 from worker.store import deliveries
@@ -73,6 +74,17 @@ def pacs(settings: Settings, name: str, state: Archive, **keys: object) -> str:
     return destination(settings, name, **dicom, timeout_s=5, **keys)
 
 
+READERS: list[ReaderPool] = []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def readers() -> Iterator[None]:
+    """One reader process for all tests of this file."""
+    with ReaderPool() as pool:
+        READERS[:] = [pool]
+        yield
+
+
 def send(
     settings: Settings,
     name: str,
@@ -81,7 +93,7 @@ def send(
     form: str = "dicom-sr",
     s: float = 0,
 ) -> Outcome:
-    with deliverer(settings, name) as (sending, database):
+    with deliverer(settings, name, READERS[0]) as (sending, database):
         if which is not None:
             enqueue(database, name, form, which, form == OBGYN.name)
         return sending.run(threading.Event(), s)

@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -31,7 +31,7 @@ from worker.reports.objects.forms import OBJECT_FORMS, Form
 from worker.reports.objects.keyed_uid import UidMaker, uid_maker
 from worker.reports.objects.made import MadeObject, Making, make_objects
 from worker.result import Status
-from worker.retry import repeating
+from worker.retry import repeating, until_available
 from worker.settings import Settings
 from worker.store import deliveries
 from worker.store.deliveries import Delivery
@@ -200,8 +200,10 @@ def _uid_of(content: bytes) -> str:
 
 
 @contextmanager
-def deliverer(settings: Settings, name: str) -> Iterator[tuple[Deliverer, Database]]:
-    """Open database, readers and the way to a destination.
+def deliverer(
+    settings: Settings, name: str, readers: ReaderPool | None = None
+) -> Iterator[tuple[Deliverer, Database]]:
+    """Open database, readers (unless some are given) and the way to a destination.
 
     Raises ``DestinationUnknown``, ``DestinationsUnusable``, ``TlsUnusable``, ``AddressTaken``.
     """
@@ -209,11 +211,11 @@ def deliverer(settings: Settings, name: str) -> Iterator[tuple[Deliverer, Databa
     uids = uid_maker(settings)
     with (
         open_database(settings) as database,
-        ReaderPool(1, roots=settings.data_roots.paths) as readers,
+        nullcontext(readers) if readers else ReaderPool(1, roots=settings.data_roots.paths) as pool,
         _sender(destination) as sender,
     ):
         deliveries.free_of_the_dead(database, name)
-        yield Deliverer(database, settings, destination, uids, readers, sender), database
+        yield Deliverer(database, settings, destination, uids, pool, sender), database
 
 
 @contextmanager
@@ -229,9 +231,10 @@ def _sender(destination: Destination) -> Iterator[Sender]:
 def pipeline(settings: Settings, form: Form, name: str) -> Iterator[None]:
     """Send every measurement of the ledger beside the block, as it comes, each once.
 
-    Raises as ``deliverer`` does.
+    Waits for a database out of reach. Raises an ``OperatorError`` as ``deliverer`` does.
     """
-    with deliverer(settings, name) as (sending, database):
+    with ExitStack() as stack:
+        sending, database = until_available(lambda: stack.enter_context(deliverer(settings, name)))
         looked: list[datetime] = []
 
         def look() -> None:

@@ -12,7 +12,7 @@ from worker.hospital.receiver import IDLE_S, Listening, listening
 from worker.intake.discover import Options
 from worker.intake.submit import OnIntake
 from worker.multiprocess_metrics import Address
-from worker.retry import repeating
+from worker.retry import repeating, until_available
 from worker.settings import Settings
 from worker.watching.stability import WatchOptions
 from worker.watching.watch import watch
@@ -39,8 +39,8 @@ def receive(
 ) -> None:
     """Receive objects and queue them, until ``stop`` or an interrupt.
 
-    A study is queued when nothing of it has arrived for ``quiet_s``. Raises as ``watch`` and
-    ``listening`` do, and ``FolderUnusable``.
+    A study is queued when nothing of it has arrived for ``quiet_s``; while database or broker are
+    out of reach it waits. Raises ``OperatorError`` as ``watch`` and ``listening`` do.
     """
     landing = Landing(folder, least_free_bytes, quiet_s)
 
@@ -54,12 +54,15 @@ def receive(
         repeating("receiver's tidying", tidy, min(_LOOK_S, quiet_s), at_once=False),
     ):
         logger.info("listening at %s:%d as %s", how.host, how.port, how.title)
-        watch(
-            settings,
-            [landing.folder],
-            options,
-            replace(watching, marker=COMPLETE),
-            stop,
-            on_progress,
-            metrics,
+        # Objects are received all the same while database or broker are not there yet.
+        until_available(
+            lambda: watch(
+                settings,
+                [landing.folder],
+                options,
+                replace(watching, marker=COMPLETE),
+                stop,
+                on_progress,
+                metrics,
+            )
         )

@@ -6,7 +6,9 @@ certificates of callers, or by a firewall. pynetdicom's own log is off: it quote
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import ssl
 import threading
 from collections.abc import Iterator
@@ -19,6 +21,7 @@ from pydicom.uid import UID
 from pynetdicom import AE, _config, evt
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event
+from pynetdicom.transport import ThreadedAssociationServer
 
 from worker.errors import AddressTaken, ScanRejected, TlsUnusable
 from worker.hospital.classes import IMAGE_SYNTAXES, IMAGES, REPORTS, UNCOMPRESSED
@@ -34,6 +37,9 @@ _TRANSIENT, _PRESENTATION, _LOCAL_LIMIT = 0x02, 0x03, 0x02
 IDLE_S = 60.0
 """After which an association without a word is ended."""
 _REQUEST_S = 15.0
+_LONGEST_PDU_BYTES = 1024**2
+"""Many times what is negotiated for data, and what a request for an association may need."""
+_CONNECTIONS_PER_ASSOCIATION = 2
 _LOOK_AT_DISK_BYTES = 64 * 1024**2
 """How much of an object arrives before the free space is looked at again."""
 
@@ -90,6 +96,7 @@ class Receiver:
     def handlers(self) -> list[Any]:
         """Return what pynetdicom is to call."""
         return [
+            (evt.EVT_CONN_OPEN, _opened),
             (evt.EVT_REQUESTED, self._requested),
             (evt.EVT_ACCEPTED, self._accepted),
             (evt.EVT_REJECTED, self._rejected),
@@ -118,7 +125,8 @@ class Receiver:
         ASSOCIATIONS.labels("rejected").inc()
 
     def _aborted(self, event: Event) -> None:
-        logger.warning("aborted: %s", _caller(event))
+        level = logging.WARNING if event.assoc.requestor.ae_title else logging.DEBUG
+        logger.log(level, "aborted: %s", _caller(event))
         ASSOCIATIONS.labels("aborted").inc()
 
     def _closed(self, event: Event) -> None:
@@ -190,11 +198,24 @@ def listening(landing: Landing, how: Listening) -> Iterator[None]:
     except OSError as error:
         raise AddressTaken(f"{how.host}:{how.port}: {error.strerror or error}") from error
     assert server is not None
+    _bound(server, _CONNECTIONS_PER_ASSOCIATION * how.max_associations)
     try:
         yield
     finally:
         server.shutdown()
         entity.shutdown()
+
+
+def _bound(server: ThreadedAssociationServer, most: int) -> None:
+    """Close connections beyond ``most`` unheard: each would cost a thread that asks all the time.
+
+    Between ``max_associations`` and ``most`` a caller is told that it is not let in now.
+    """
+
+    def has_room(_request: object, _address: object) -> bool:
+        return len(server.active_associations) < most
+
+    server.verify_request = has_room  # type: ignore[assignment, method-assign]
 
 
 def _entity(how: Listening) -> AE:
@@ -230,6 +251,25 @@ def _caller(event: Event) -> str:
     """Return who calls: its title and its address, for the log."""
     requestor = event.assoc.requestor
     return f"{requestor.ae_title or 'an unnamed caller'} at {requestor.address}"
+
+
+def _opened(event: Event) -> None:
+    """Close a connection that announces a longer message than any that is allowed.
+
+    The library would wait for all of it, and keep it in memory.
+    """
+    connection = event.assoc.dul.socket
+    assert connection is not None
+    receive = connection.recv
+
+    def bounded(count: int) -> bytearray:
+        if count > _LONGEST_PDU_BYTES:
+            logger.warning("closed: %s announces too long a message", cast(Any, event).address[0])
+            connection.close()
+            raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
+        return receive(count)
+
+    connection.recv = bounded  # type: ignore[assignment, method-assign]
 
 
 def _echoed(_: Event) -> int:
