@@ -312,6 +312,7 @@ def test_a_message_that_would_fill_the_memory_is_cut_off(where: Where, objects: 
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_many_who_say_nothing_cost_few_threads(tmp_path: Path) -> None:
     before = threading.active_count()
     with receiving(tmp_path / "in", max_associations=2) as (_, port), ExitStack() as stack:
