@@ -332,3 +332,16 @@ def test_a_destination_has_a_name(tmp_path: Path) -> None:
     assert find_destination(path, "pacs") == DicomDestination("pacs", "h", 104, "PACS")
     with pytest.raises(DestinationUnknown, match="other.*has: pacs"):
         find_destination(path, "other")
+
+
+def test_a_real_archive_vouches_in_an_association_of_its_own(
+    settings: Settings, database: Database, tmp_path: Path
+) -> None:
+    port = free_port()
+    with orthanc(tmp_path / "orthanc", hc_port=port) as there:
+        dicom = {"kind": "dicom", "host": "127.0.0.1", "port": there.dicom, "called": "ORTHANC"}
+        word = {"commitment": True, "commitment_port": port}
+        name = destination(settings, "orthanc-word", **dicom, **word)
+        assert send(settings, name, ONE, s=20) == Outcome(1, 0, 0)
+    (row,) = rows(database, name)
+    assert row.committed_at is not None

@@ -200,7 +200,7 @@ def _listening_for_word(to: DicomDestination, commitments: Commitments) -> Itera
         yield
         return
     entity = AE(ae_title=to.calling)
-    entity.add_supported_context(_COMMITMENT, scu_role=True, scp_role=False)
+    entity.add_supported_context(_COMMITMENT, scu_role=False, scp_role=True)
     entity.add_supported_context(UID("1.2.840.10008.1.1"))
     handlers: list[Any] = [(evt.EVT_N_EVENT_REPORT, commitments.reported)]
     try:
