@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date, datetime
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from worker.columns import Column
-from worker.reports.extract import Extract, Part
+from worker.reports.extract import Extract
 from worker.result import NOTICE
 
 _GROUP_ROWS = 64_000
@@ -23,50 +24,69 @@ _TYPES: dict[type, pa.DataType] = {
     datetime: pa.timestamp("us", tz="UTC"),
     date: pa.date32(),
 }
+_AS_TEXT = (tuple, datetime, date)
 
 
 def write_parquet(extract: Extract, out: BinaryIO) -> int:
     """Write a table; return its rows. Unknown is null, words are lists, texts are as they stand."""
     schema = pa.schema([_field(column) for column in extract.columns], {"notice": NOTICE})
     count = 0
-    with pq.ParquetWriter(out, schema, compression="zstd") as writer:
-        group: list[pa.RecordBatch] = []
-        for part in extract.parts:
-            group.append(_batch(extract.columns, part, schema))
-            count += len(part[0])
-            if sum(each.num_rows for each in group) >= _GROUP_ROWS:
-                writer.write_table(pa.Table.from_batches(group), _GROUP_ROWS * 2)
-                group = []
-        if group:
-            writer.write_table(pa.Table.from_batches(group))
+    with (
+        pq.ParquetWriter(out, schema, compression="zstd") as writer,
+        ThreadPoolExecutor(1) as thread,
+    ):
+
+        def write(group: pa.Table) -> None:
+            arrays = map(_refined, extract.columns, group.columns)
+            writer.write_table(pa.Table.from_arrays(list(arrays), schema=schema))
+
+        written: Future[None] = thread.submit(lambda: None)
+        for group in _groups(extract):
+            count += group.num_rows
+            written.result()  # one group is written while the next one comes
+            written = thread.submit(write, group)
+        written.result()
     return count
+
+
+def _groups(extract: Extract) -> Iterator[pa.Table]:
+    """Yield some thousand rows at a time; times, days and words are texts yet."""
+    plain = pa.schema(
+        [
+            pa.field(column.name, pa.string() if column.type in _AS_TEXT else _type(column))
+            for column in extract.columns
+        ]
+    )
+    group: list[pa.RecordBatch] = []
+    rows = 0
+    for part in extract.parts:
+        arrays = [pa.array(*each) for each in zip(part, plain.types, strict=True)]
+        group.append(pa.record_batch(arrays, schema=plain))
+        rows += len(part[0])
+        if rows >= _GROUP_ROWS:
+            yield pa.Table.from_batches(group)
+            group, rows = [], 0
+    if group:
+        yield pa.Table.from_batches(group)
 
 
 def _field(column: Column) -> pa.Field:
     told = {"unit": column.unit, "meaning": column.meaning}
-    return pa.field(column.name, _TYPES.get(column.type, pa.string()), metadata=told)
+    return pa.field(column.name, _type(column), metadata=told)
 
 
-def _batch(columns: Sequence[Column], part: Part, schema: pa.Schema) -> pa.RecordBatch:
-    arrays = [
-        _array(column, values, field.type)
-        for column, values, field in zip(columns, part, schema, strict=True)
-    ]
-    return pa.record_batch(arrays, schema=schema)
+def _type(column: Column) -> pa.DataType:
+    return _TYPES.get(column.type, pa.string())
 
 
-def _array(column: Column, values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+def _refined(column: Column, values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column's values as they stand in the file."""
     if column.type is tuple:
-        texts = pa.array([each or None for each in values], pa.string())
-        lists = pc.split_pattern(texts, " ")
-        return pc.if_else(pc.is_valid(texts), lists, pa.scalar([], kind))
-    if column.type in (datetime, date):
-        return _moments(pa.array(values, pa.string()), kind)
-    array = pa.array(values, kind)
-    return array if column.decimals is None else pc.round(array, column.decimals)
-
-
-def _moments(texts: pa.Array, kind: pa.DataType) -> pa.Array:
-    if pa.types.is_timestamp(kind):
-        return pc.assume_timezone(texts.cast(pa.timestamp("us")), "UTC")
-    return texts.cast(kind)
+        words = pc.split_pattern(values, " ")
+        has_any = pc.greater(pc.utf8_length(pc.fill_null(values, "")), 0)
+        return pc.if_else(has_any, words, pa.scalar([], _type(column)))
+    if column.type is datetime:
+        return pc.assume_timezone(values.cast(pa.timestamp("us")), "UTC")
+    if column.type is date:
+        return values.cast(_type(column))
+    return values if column.decimals is None else pc.round(values, column.decimals)
