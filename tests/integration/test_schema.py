@@ -9,7 +9,7 @@ import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, text
 
-from worker.errors import DatabaseUnreachable, SchemaOutdated
+from worker.errors import DatabaseUnreachable, FolderUnusable, HcBatchError, SchemaOutdated
 from worker.settings import Settings
 from worker.store import schema
 from worker.store.rows import select_rows
@@ -95,11 +95,17 @@ def test_tables_without_a_revision_are_left_alone(engine: Engine, settings: Sett
 
 
 @pytest.mark.parametrize(
-    "url", ["postgresql://hc:geheim@127.0.0.1:1/hc", "sqlite:////proc/nowhere/ledger.sqlite3"]
+    ("url", "expected"),
+    [
+        ("postgresql://hc:geheim@127.0.0.1:1/hc", DatabaseUnreachable),
+        ("sqlite:////proc/nowhere/ledger.sqlite3", FolderUnusable),
+    ],
 )
-def test_a_database_out_of_reach_is_named_without_its_password(url: str, tmp_path: Path) -> None:
+def test_a_database_out_of_reach_is_named_without_its_password(
+    url: str, expected: type[HcBatchError], tmp_path: Path
+) -> None:
     settings = Settings.from_environment({"HC_DATABASE_URL": url, "HC_DATA_DIR": str(tmp_path)})
-    with pytest.raises(DatabaseUnreachable) as error:
+    with pytest.raises(expected) as error:
         open_database(settings).__enter__()
     assert "geheim" not in str(error.value)
     assert "HC_DATABASE_URL" in str(error.value)
