@@ -9,8 +9,6 @@ import sys
 from types import FrameType
 from typing import TextIO
 
-from cli.exit_codes import EXIT_INTERRUPTED
-
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
@@ -20,14 +18,16 @@ def main() -> None:
     sys.exit(run(sys.argv[1:]))
 
 
-def _leave(_signal: int, _frame: FrameType | None) -> None:
-    os._exit(EXIT_INTERRUPTED)
+def _leave(number: int, _frame: FrameType | None) -> None:
+    os._exit(128 + number)  # as shells tell it
 
 
 # As early as can be: while libraries load nothing has begun, and a KeyboardInterrupt within them
-# leaves a mess.
+# leaves a mess; and from a container's first process the kernel keeps what is not handled.
 if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, _leave)
+if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+    signal.signal(signal.SIGTERM, _leave)
 
 
 def _open_streams() -> None:

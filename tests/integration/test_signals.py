@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -51,3 +52,40 @@ def test_sigterm_ends_a_watcher_and_its_redis(
     assert watcher.returncode == 0, said
     assert b"Traceback" not in said
     assert not embedded.answers()
+
+
+def test_a_terminal_that_goes_ends_a_watcher_and_its_redis(
+    environment: dict[str, str], settings: Settings, inbox: Path
+) -> None:
+    embedded = EmbeddedRedis(settings.data_dir)
+    watcher = subprocess.Popen([COMMAND, "watch", inbox, "--interval", "60"], env=environment)
+    try:
+        until(embedded.answers)
+        watcher.send_signal(signal.SIGHUP)
+        assert watcher.wait(20) == 0
+    finally:
+        watcher.kill()
+    assert not embedded.answers()
+
+
+@pytest.mark.parametrize("command", ["watch", "worker"])
+def test_the_first_process_ends_on_sigterm_while_libraries_load(
+    environment: dict[str, str], inbox: Path, command: str
+) -> None:
+    """The kernel keeps from it what it does not handle: a container would wait to be killed."""
+    probe = ["unshare", "--pid", "--fork", "true"]
+    if not shutil.which("unshare") or subprocess.run(probe, check=False).returncode:
+        pytest.skip("needs the right to make a namespace of processes")
+    words = ["unshare", "--pid", "--fork", "--kill-child", sys.executable, "-v", "-m", "cli.main"]
+    folder = [str(inbox)] if command == "watch" else []
+    with subprocess.Popen(
+        [*words, command, *folder], env=environment, stderr=subprocess.PIPE, text=True
+    ) as outer:
+        assert outer.stderr is not None
+        for line in outer.stderr:
+            if line.startswith("import 'worker.errors"):
+                children = Path(f"/proc/{outer.pid}/task/{outer.pid}/children")
+                subprocess.run(["kill", "-TERM", children.read_text().split()[0]], check=True)
+                break
+        outer.stderr.read()
+    assert outer.returncode == 128 + signal.SIGTERM

@@ -81,18 +81,22 @@ def _refuse_nested(roots: Sequence[Path]) -> None:
 
 @contextmanager
 def _stopped_by_sigterm(stop: threading.Event) -> Iterator[None]:
-    """Set ``stop`` on SIGTERM, which the kernel keeps from the first process of a container.
+    """Set ``stop`` on SIGTERM, and where the terminal goes, so that nothing is left behind.
 
     Only the main thread may say so: in another one the caller has its own way.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    ends = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # else it is to outlive its terminal
+        ends.append(signal.SIGHUP)
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in ends}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _wakes(
