@@ -72,6 +72,11 @@ def test_one_owner_ends_a_delivery_once(database: Database) -> None:
         ("queued", "destination-busy"): 1,
         ("queued", None): 1,
     }
+    assert deliveries.standing(database) == {
+        ("a", "sent"): 1,
+        ("a", "refused"): 1,
+        ("a", "queued"): 2,
+    }
     (again,) = claim_due(database, "a", new_owner(), limit=9)
     assert (again.id, again.attempt) == (other[0].id, 1)
     due_s = next_due_s(database, "a")

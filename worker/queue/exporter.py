@@ -25,6 +25,7 @@ from worker.multiprocess_metrics import Address
 from worker.queue.celery_app import KEY_PREFIX, QUEUE
 from worker.queue.redis_client import connect, translated
 from worker.retry import repeating
+from worker.store.deliveries import standing
 from worker.store.progress import census
 from worker.store.session import Database
 
@@ -144,6 +145,14 @@ class _Present(Collector):
         for code, count in ledger.codes.items():
             rejected.add_metric([code], count)
         yield rejected
+        sending = GaugeMetricFamily(
+            "hc_deliveries",
+            "Objects for archives, by where they stand.",
+            labels=["destination", "state"],
+        )
+        for (destination, state), count in standing(self._database).items():
+            sending.add_metric([destination, state], count)
+        yield sending
 
     def _of_broker(self) -> Metric:
         with translated(), connect(self._broker_url) as client:

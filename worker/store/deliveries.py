@@ -211,6 +211,14 @@ def tally(database: Database, destination: str) -> dict[tuple[str, str | None], 
         return {(state, code): count for state, code, count in connection.execute(statement)}
 
 
+def standing(database: Database) -> dict[tuple[str, str], int]:
+    """Return how many deliveries stand where, by destination and state."""
+    key = (DeliveryRow.destination, DeliveryRow.state)
+    with database.reading() as connection:
+        rows = connection.execute(select(*key, func.count()).group_by(*key))
+        return {(destination, state): count for destination, state, count in rows}
+
+
 def next_due_s(database: Database, destination: str) -> float | None:
     """Return in how many seconds the next one is due; ``None`` where none is queued."""
     statement = select(func.min(DeliveryRow.due_at), now()).where(
