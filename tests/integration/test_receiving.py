@@ -148,13 +148,16 @@ def test_too_large_an_object_is_cut_off(where: Where, objects: list[Path]) -> No
     assert store(port, objects[1]) == [SUCCESS]
 
 
-def test_a_full_disk_refuses_objects_and_then_callers(where: Where, objects: list[Path]) -> None:
+def test_a_full_disk_refuses_objects_and_then_callers(
+    where: Where, objects: list[Path], caplog: pytest.LogCaptureFixture
+) -> None:
     landing, port = where
     association = associated(port)
     landing._least_free_bytes = 1 << 62
     assert status_of(association.send_c_store(objects[0])) == OUT_OF_RESOURCES
     association.release()
     assert not associated(port).is_established
+    assert "rejected: SCANNER at 127.0.0.1: the disk is full" in caplog.text
     assert landed(landing) == []
     landing._least_free_bytes = 1
     assert store(port, objects[0]) == [SUCCESS]

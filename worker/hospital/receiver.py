@@ -200,10 +200,30 @@ def listening(landing: Landing, how: Listening) -> Iterator[None]:
     assert server is not None
     _bound(server, _CONNECTIONS_PER_ASSOCIATION * how.max_associations)
     try:
-        yield
+        with _plain_ends():
+            yield
     finally:
         server.shutdown()
         entity.shutdown()
+
+
+@contextmanager
+def _plain_ends() -> Iterator[None]:
+    """Tell in a line what ends a thread of the library, such as a full disk in mid-object."""
+    before = threading.excepthook
+
+    def told(ended: threading.ExceptHookArgs) -> None:
+        name = "" if ended.thread is None else ended.thread.name
+        if "run_reactor" in name or "AcceptorThread" in name:
+            logger.warning("an association ended: %s", ended.exc_type.__name__)
+        else:
+            before(ended)
+
+    threading.excepthook = told
+    try:
+        yield
+    finally:
+        threading.excepthook = before
 
 
 def _bound(server: ThreadedAssociationServer, most: int) -> None:
@@ -250,7 +270,9 @@ def _tls_context(tls: Tls) -> ssl.SSLContext:
 def _caller(event: Event) -> str:
     """Return who calls: its title and its address, for the log."""
     requestor = event.assoc.requestor
-    return f"{requestor.ae_title or 'an unnamed caller'} at {requestor.address}"
+    asked = getattr(requestor.primitive, "calling_ae_title", None)
+    title = (requestor.ae_title or asked or "").strip()
+    return f"{title or 'an unnamed caller'} at {requestor.address}"
 
 
 def _opened(event: Event) -> None:
