@@ -13,6 +13,7 @@ from worker.plain_text import visible
 
 TEXT = "text"
 JSON = "json"
+_CHATTY = ("alembic", "watchfiles")  # they tell what our own lines tell
 
 _ids: ContextVar[dict[str, object]] = ContextVar("ids", default={})  # noqa: B039 - never changed
 
@@ -53,6 +54,8 @@ def configure(level: str, form: str = TEXT) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(max(root.level, logging.WARNING))
 
 
 class _Text(logging.Formatter):

@@ -286,3 +286,17 @@ def test_a_second_connection_of_one_process_costs_the_first_nothing(tmp_path: Pa
         assert "all: nothing yet" in status()
         insert_scans(first, batch, [NewScan("a.png")], published=True)
         assert "all: 1 queued" in status()
+
+
+def test_a_sqlite_file_that_was_away_for_a_while_has_all_its_rows(tmp_path: Path) -> None:
+    """What was written lately lies in its log, which stays where it is."""
+    path = tmp_path / "ledger.sqlite3"
+    with open_database(Settings(tmp_path, f"sqlite:///{path}")) as database:
+        batch = open_batch(database, BatchKind.SUBMIT, "key", "label")
+        insert_scans(database, batch, [NewScan("a.png")], published=True)
+        path.rename(tmp_path / "elsewhere")
+        for _ in range(3):
+            with pytest.raises(DatabaseUnreachable, match="has gone"):
+                counts(database)
+        (tmp_path / "elsewhere").rename(path)
+        assert counts(database)[Status.QUEUED] == 1

@@ -166,10 +166,12 @@ def _notice_replaced(
     SQLite would read the old file's log into the new one, if it still lies there.
     """
     log = path.with_name(f"{path.name}-wal")
-    if record.info[_IDENTITY] == _identity(path):
+    present = _identity(path)
+    if record.info[_IDENTITY] == present:
         record.info[_LOG] = _identity(log)
         return
-    if record.info.get(_LOG) == _identity(log):
+    # One that has gone may come back, and then needs its log, which may hold all there is.
+    if present is not None and record.info.get(_LOG) == _identity(log):
         for stale in (log, path.with_name(f"{path.name}-shm")):
             stale.unlink(missing_ok=True)
     raise InvalidatePoolError("the file was replaced")
