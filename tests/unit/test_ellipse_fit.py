@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from hcmodel.ellipse_fit import _residual, fit_head, fit_points
+from hcmodel.ellipse_fit import (
+    _at_border,
+    _on_hull,
+    _residual,
+    _sharpness,
+    fit_head,
+    fit_points,
+)
 from hcmodel.geometry import Ellipse, Spacing
 from hcmodel.preprocess import Prepared, around, prepare, whole_image
 
@@ -153,7 +160,10 @@ def test_of_a_long_ellipse_the_residual_is_a_share_of_its_mean_semi_axis() -> No
     points_px = ellipse.points(500) + 0.5 * (np.array([[cos, -sin], [sin, cos]]) @ normals).T
     assert _residual(ellipse, points_px) == pytest.approx(0.5 / 90, rel=0.01)
     assert _residual(ellipse, ellipse.points(500)) == pytest.approx(0, abs=1e-12)
-    assert _residual(Ellipse(0, 0, 2, 1, 0), np.array([[0.0, 0.0]])) == np.inf
+    with_centre = np.array([[0.0, 0.0], [2.0, 0.0]])
+    assert _residual(Ellipse(0, 0, 2, 1, 0), with_centre[:1]) == np.inf
+    assert _residual(Ellipse(0, 0, 2, 1, 0), with_centre) == np.inf
+    assert _residual(Ellipse(0, 0, 2, 1, 0), with_centre[1:]) == 0
 
 
 @pytest.mark.parametrize("side", ["left", "top", "right", "bottom"])
@@ -289,3 +299,70 @@ def test_points_that_are_no_ellipse_give_none() -> None:
     assert fit_points(far) is None
     assert fit_points(circle * 0.019) is None  # across 1.9 px
     assert fit_points(circle * 0.021) is not None
+
+
+@pytest.mark.parametrize(
+    ("shape", "shift_px", "low_px", "high_px"),
+    [
+        (SHAPE, (0, 0), (1, 1), (382, 254)),
+        ((100, 160), (50, 40), (51, 41), (208, 138)),  # the image ends within the raster
+        ((600, 900), (-200, -150), (1, 1), (382, 254)),  # the raster ends within the image
+        ((600, 160), (50, -150), (51, 1), (208, 254)),
+    ],
+)
+def test_the_border_is_a_pixel_and_a_half_from_where_the_image_ends(
+    shape: tuple[int, int],
+    shift_px: tuple[float, float],
+    low_px: tuple[float, float],
+    high_px: tuple[float, float],
+) -> None:
+    to_network = np.array([[1.0, 0, shift_px[0]], [0, 1, shift_px[1]]])
+    view = prepare(np.zeros(shape, np.uint8), to_network, SHAPE)
+    middle = (np.array(low_px) + high_px) / 2
+    for axis in (0, 1):
+        places = [low_px[axis] - 0.02, low_px[axis], high_px[axis], high_px[axis] + 0.02]
+        points_px = np.tile(middle, (4, 1))
+        points_px[:, axis] = places
+        assert _at_border(points_px, view).tolist() == [True, False, False, True]
+
+
+def test_an_outline_lies_less_than_three_hundredths_below_its_hull() -> None:
+    """Of a square of 100 px: less than 3 px, from whichever side."""
+    square = np.array([[0.0, 0], [100, 0], [100, 100], [0, 100]])
+    below = {2.9: True, 2.999: True, 3.0: False, 3.1: False, 50.0: False}
+    for depth_px, is_outline in below.items():
+        for point in ((50, depth_px), (100 - depth_px, 50), (40, 100 - depth_px), (depth_px, 60)):
+            found = _on_hull(np.vstack([square, [point]]))
+            assert found.tolist() == [True] * 4 + [is_outline]
+    assert _on_hull(square[:3]).all()
+    on_a_line = np.array([[0.0, 0], [10, 10], [20, 20]])
+    assert _on_hull(on_a_line).tolist() == [False] * 3
+
+
+def test_where_the_map_does_not_reach_the_band_nothing_is_sharp() -> None:
+    assert _sharpness(Ellipse(900, 900, 50, 40, 0), np.ones(SHAPE, np.float32)) == 0
+
+
+def block(rows: int, columns: int) -> np.ndarray:
+    """A map of 48 x 64 that is 1 in a block: its level line has a point for each pixel's side."""
+    probability = np.zeros((48, 64), np.float32)
+    probability[20 : 20 + rows, 30 : 30 + columns] = 1
+    return probability
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "is_head"),
+    [(4, 8, True), (3, 8, False), (3, 9, True)],  # 24 - 4, 22 - 3 and 24 - 3 points
+)
+def test_an_ellipse_takes_twenty_points(rows: int, columns: int, is_head: bool) -> None:
+    """The image begins at the block's left side: so many points are its border's."""
+    to_network = np.array([[1.0, 0, 30 - 1.25], [0, 1, -50]])
+    view = prepare(np.zeros((200, 200), np.uint8), to_network, (48, 64))
+    fit = fit_head(block(rows, columns), view)
+    assert (fit is not None) is is_head
+
+
+def test_a_line_of_twenty_points_is_a_piece() -> None:
+    for rows, columns, is_head in ((5, 5, True), (5, 4, False)):  # 20 points and 18
+        fit = fit_head(block(rows, columns), same_raster((48, 64)))
+        assert (fit is not None) is is_head

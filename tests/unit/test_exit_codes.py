@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Callable, Iterator
 
 import click
 import pytest
@@ -41,6 +43,7 @@ def test_the_codes_are_those_of_the_readme() -> None:
         (ended(measured=2, flagged=1, duplicate=1), 0),
         (ended(measured=2, rejected=1), 3),
         (ended(failed=1), 3),
+        (ended(failed=1, rejected=1), 3),
         (ended(running=1, measured=2), 5),
         (ended(1, measured=2, rejected=1), 5),
         (ended(intake_done=False, measured=2), 5),
@@ -110,3 +113,101 @@ def test_every_end_has_its_code_and_one_line(
     assert "Traceback" not in said
     assert len(said.splitlines()) <= (4 if isinstance(ends_with, click.UsageError) else 1)
     assert bool(said.strip()) == bool(words)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left", "/full"), ("/full", "[disk-full]")),
+        (OSError(errno.EDQUOT, "Quota exceeded"), ("standard output", "[disk-full]")),
+        (
+            ConnectionResetError(errno.ECONNRESET, "reset by peer"),
+            ("reset by peer", "[service-unavailable]"),
+        ),
+        (ConnectionAbortedError(), ("ConnectionAbortedError", "[service-unavailable]")),
+        (FileNotFoundError(errno.ENOENT, "no place"), ("no place", "[folder-unusable]")),
+        (
+            FileNotFoundError(errno.ENOENT, "No such file", "/gone"),
+            ("/gone: No such", "[system-refused]"),
+        ),
+        (PermissionError(errno.EACCES, "denied"), ("[Errno 13] denied", "[system-refused]")),
+        (PermissionError(errno.EACCES, "denied", "/shut"), ("/shut: denied", "[system-refused]")),
+        (OSError("an odd one"), ("an odd one", "[system-refused]")),
+    ],
+    ids=repr,
+)
+def test_a_refusal_of_the_system_is_told_by_its_cause(
+    end: Callable[..., tuple[int, str]], refusal: OSError, said: tuple[str, str]
+) -> None:
+    told = end(refusal)[1]
+    assert all(each in told for each in said)
+    assert "None" not in told
+
+
+@pytest.mark.parametrize(("level", "is_whole"), [("DEBUG", True), ("INFO", False), ("", False)])
+def test_a_traceback_is_for_those_who_ask_for_it(
+    end: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch, level: str, is_whole: bool
+) -> None:
+    monkeypatch.setenv("HC_LOG_LEVEL", level)
+    code, said = end(KeyError("x"))
+    assert code == 1
+    assert ("Traceback (most recent call last)" in said) is is_whole
+
+
+def test_a_wrong_option_is_told_with_the_name_that_people_type(
+    end: Callable[..., tuple[int, str]], capfd: pytest.CaptureFixture[str]
+) -> None:
+    end(0)  # puts a command in its place
+    assert commands.run(["doctor", "--nothing"]) == 2
+    assert capfd.readouterr().err.startswith("Usage: hc-batch doctor")
+
+
+@pytest.fixture
+def output(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
+    """Leads standard output elsewhere, buffered as that of a command."""
+
+    def lead(descriptor: int) -> None:
+        os.dup2(descriptor, 1)
+        os.close(descriptor)
+        monkeypatch.setattr(sys, "stdout", open(1, "w", closefd=False))  # noqa: SIM115
+
+    kept = os.dup(1)
+    yield lead
+    os.dup2(kept, 1)
+    os.close(kept)
+
+
+def broken_pipe() -> int:
+    reading, writing = os.pipe()
+    os.close(reading)
+    return writing
+
+
+@pytest.mark.parametrize(
+    ("where", "code", "said"),
+    [
+        (lambda: os.open("/dev/full", os.O_WRONLY), 4, "standard output"),
+        (broken_pipe, 141, ""),
+        (lambda: os.open("/dev/null", os.O_WRONLY), 0, ""),
+    ],
+    ids=["full", "no reader", "sound"],
+)
+def test_what_output_does_not_take_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    output: Callable[[int], None],
+    where: Callable[[], int],
+    code: int,
+    said: str,
+) -> None:
+    """It is told at the end of the command, and Python's own end does not fail on it."""
+    command = click.Command("doctor", callback=lambda: print("a line, not yet flushed"))
+    monkeypatch.setattr(commands.LazyGroup, "get_command", lambda *_: command)
+    output(where())
+    found = commands.run(["doctor"])
+    sys.stdout.flush()
+    assert os.readlink("/proc/self/fd/1") == "/dev/null"
+    told = capfd.readouterr().err
+    assert found == code
+    assert said in told
+    assert bool(told) == bool(said)

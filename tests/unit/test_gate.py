@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from hcmodel.arrays import GreyImage
-from hcmodel.gate import COLUMNS, ROWS, SEMI_AXIS_PX, axis_ratio, gate_tensor, seen_along
+from hcmodel.gate import (
+    CHANNELS,
+    COLUMNS,
+    ROWS,
+    SEMI_AXIS_PX,
+    axis_ratio,
+    gate_tensor,
+    seen_along,
+)
 from hcmodel.geometry import Ellipse
 
 
@@ -133,7 +141,7 @@ def test_grey_and_distance_to_the_last_digit() -> None:
     crops[1] = 30
     crops[1, ::2] = 50  # mean 40, deviation 10
     tensor = gate_tensor(crops, [0.5, 1.0])
-    assert tensor.shape == (2, 80, 104, 2)
+    assert tensor.shape == (2, 80, 104, 2) == (2, ROWS, COLUMNS, CHANNELS)
     assert tensor[0, 0, :2, 0].tolist() == pytest.approx([50 / 58, -50 / 58])
     assert tensor[1, :2, 0, 0].tolist() == pytest.approx([10 / 18, -10 / 18])
     row, column = np.mgrid[:80, :104]
