@@ -1,4 +1,4 @@
-"""The ledger under any order of events: work goes on, one result, and a history that tells it all."""
+"""The ledger under any order of events: work goes on, one result, and a history that tells all."""
 
 from __future__ import annotations
 
