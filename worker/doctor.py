@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlalchemy import select
 
 from worker.errors import HcBatchError, SchemaOutdated, ServiceUnavailable
-from worker.measuring.instrument import verify_weights
+from worker.measuring.weights import verify_weights
 from worker.queue.broker import reachable_url
 from worker.queue.publisher import reachable_publisher
 from worker.settings import Settings

@@ -12,7 +12,7 @@ from cli.console import progress, stdout
 from cli.model.dataset import folder_argument, labelled, unseen_images
 from hcmodel.model_card import Card, verify
 from worker.errors import TrainingDataUnusable
-from worker.measuring.instrument import trusted_weights
+from worker.measuring.weights import trusted_weights
 
 if TYPE_CHECKING:
     from hcmodel.evaluation.calibration import Calibration

@@ -33,7 +33,8 @@ from hcmodel.model_card import Card
 from worker.errors import TrainingDataUnusable
 from worker.evaluation import Stress, evaluate_planes
 from worker.evaluation import evaluate as evaluate_images
-from worker.measuring.instrument import Instrument, open_instrument, verify_weights
+from worker.measuring.instrument import Instrument, open_instrument
+from worker.measuring.weights import verify_weights
 from worker.roots import Roots
 from worker.settings import Settings
 

@@ -12,7 +12,7 @@ from cli.console import stdout
 from cli.model import calibrate, evaluate, explore, train
 from cli.model.training_libraries import training_libraries
 from hcmodel.model_card import Card
-from worker.measuring.instrument import trusted_weights, verify_weights
+from worker.measuring.weights import trusted_weights, verify_weights
 from worker.settings import Settings
 
 weights_option = click.option(

@@ -36,7 +36,7 @@ _MOST_LANES = 4
 class OnnxBackend:
     """See ``Backend``. Raises ``WeightsError`` where a file is not the one of its card."""
 
-    usual_batch_size = 8
+    usual_batch_size = 4  # as fast for an image as 8, in half of the memory
 
     def __init__(self, weights: Path, card: Card) -> None:
         cores = usable_cores()

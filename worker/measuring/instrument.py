@@ -22,9 +22,9 @@ from hcmodel.cascade import find_heads
 from hcmodel.engine import Engine, OutOfMemory
 from hcmodel.geometry import Spacing
 from hcmodel.measurement import Measurement, measure_head
-from hcmodel.model_card import Card, WeightsError, verify
-from worker.errors import ExtraMissing, GpuOutOfMemory, HcBatchError, ModelMismatch, ScanFailed
+from worker.errors import ExtraMissing, GpuOutOfMemory, HcBatchError, ScanFailed
 from worker.measuring.conclusion import RegionHead, about, conclude, refusal
+from worker.measuring.weights import trusted_weights
 from worker.metrics import BATCH_FILL_RATIO, STAGE_SECONDS
 from worker.reading.sandbox.pool import ReaderPool
 from worker.result import Result, Status
@@ -297,21 +297,6 @@ def _in_raster(head: Measurement, region: Region) -> Measurement:
         center_y_px=head.ellipse.center_y_px + region.box.top,
     )
     return replace(head, ellipse=ellipse)
-
-
-@contextmanager
-def trusted_weights() -> Iterator[None]:
-    """Open weights in this block; raises ``ModelMismatch`` where they cannot be trusted."""
-    try:
-        yield
-    except WeightsError as error:
-        raise ModelMismatch(str(error)) from error
-
-
-def verify_weights(settings: Settings) -> Card:
-    """Return the weights' card; raises ``ModelMismatch`` where it or they cannot be trusted."""
-    with trusted_weights():
-        return verify(settings.weights)
 
 
 def open_instrument(settings: Settings) -> Instrument:

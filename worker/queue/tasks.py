@@ -5,18 +5,20 @@ from __future__ import annotations
 import logging
 import traceback
 from functools import cache
-from typing import TypeGuard
+from typing import TYPE_CHECKING, TypeGuard
 
 from billiard.exceptions import SoftTimeLimitExceeded
 from celery import Task, shared_task
 
 from worker import log
 from worker.errors import HcBatchError
-from worker.measuring.instrument import Instrument, open_instrument
 from worker.measuring.leased import measure_ids
 from worker.queue.celery_app import TASK
 from worker.settings import Settings
 from worker.store.session import Database, make_engine
+
+if TYPE_CHECKING:
+    from worker.measuring.instrument import Instrument
 
 logger = logging.getLogger(__name__)
 
@@ -72,4 +74,7 @@ def _database() -> Database:
 
 @cache
 def _instrument() -> Instrument:
+    # The supervising process does not measure, and need not hold what does.
+    from worker.measuring.instrument import open_instrument
+
     return open_instrument(_settings())

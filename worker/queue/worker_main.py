@@ -18,7 +18,7 @@ from celery.worker import state
 
 from worker import log
 from worker.errors import HcBatchError
-from worker.measuring.instrument import verify_weights
+from worker.measuring.weights import verify_weights
 from worker.multiprocess_metrics import Address
 from worker.private_folder import require_temporary
 from worker.queue.broker import serving
