@@ -31,7 +31,7 @@ pytestmark = pytest.mark.skipif(not SHIPPED.exists(), reason="needs the shipped 
 
 COMMAND = Path(sys.executable).with_name("hc-batch")
 IMAGES = 12
-BATCH = 8  # of the network, on a processor
+BATCH = 4  # of the network, on a processor
 LIMIT_S = 120
 
 
