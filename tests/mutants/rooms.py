@@ -66,6 +66,7 @@ ROOMS = (
         "pixels",
         ("worker/reading/grey", "worker/reading/codecs", "worker/reading/frames"),
         (
+            "unit/reading/test_grey",
             "unit/reading/test_reading_drawn",
             "unit/reading/test_reading_encodings",
             "unit/reading/test_reading_frames",
@@ -74,7 +75,7 @@ ROOMS = (
     Room(
         "structure",
         ("worker/reading/dicom_structure",),
-        ("unit/reading/test_reading_gate", "unit/reading/test_reading_encodings"),
+        ("unit/reading/test_dicom_structure", "unit/reading/test_reading_gate"),
     ),
     Room("conclusion", ("worker/measuring/conclusion",), ("unit/test_conclusion",)),
     Room("leased work", ("worker/measuring/leased",), ("integration/test_leased",)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 
 import pytest
@@ -88,3 +89,17 @@ def test_a_broken_or_missing_file_gets_one_row(tmp_path):
         assert frame_indices(tmp_path / name, ALL) == [0]
     with pytest.raises(errors.FileDamaged):
         read(tmp_path / "circle.tif")
+
+
+def test_a_frame_takes_eight_bytes_of_the_file_at_least(image, save):
+    size_bytes = save(image(NumberOfFrames=600)).stat().st_size
+    most = size_bytes // 8
+    assert frame_indices(save(image(NumberOfFrames=most)), ALL) == list(range(most))
+    assert frame_indices(save(image(NumberOfFrames=most + 1)), ALL) == [0]
+
+
+@pytest.mark.parametrize(("frames", "count"), [(100_000, 100_000), (100_001, 1)])
+def test_a_file_has_a_hundred_thousand_frames_at_most(image, save, frames, count):
+    path = save(image(NumberOfFrames=frames))
+    os.truncate(path, 900_000)
+    assert len(frame_indices(path, ALL)) == count
