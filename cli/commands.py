@@ -63,7 +63,7 @@ COMMANDS = {
     "db": ("cli.db", "Create, migrate and check the database."),
     "model": ("cli.model.group", "Show, verify, train and evaluate the network."),
     "demo": ("cli.demo", "Measure phantoms of known HC through the queue."),
-    "bench": ("cli.bench", "Measure speed: decoding, network, run, queue."),
+    "bench": ("cli.bench", "Measure speed, as ratios of what the machine could do."),
 }
 
 
@@ -146,9 +146,10 @@ def cli() -> None:
     Without any queue:    hc-batch run DIR
 
     \b
-    Exit codes: 0 all measured or flagged; 1 unexpected; 2 usage, or nothing to measure; 3 finished,
-    some rejected or failed; 4 a service is unreachable, or the disk is full; 5 not finished in
-    time; 130 interrupted; 141 nobody reads the output any more.
+    Exit codes: 0 all measured or flagged; 1 unexpected; 2 usage, or nothing to
+    measure; 3 finished, some rejected or failed; 4 a service is unreachable, or
+    the disk is full; 5 not finished in time; 130 interrupted; 141 nobody reads
+    the output any more.
     """
 
 

@@ -112,7 +112,8 @@ _FILTER_OPTIONS = (
         "planes",
         multiple=True,
         type=click.Choice([plane.value for plane in Plane]),
-        help="Only with this body part or plane.",
+        metavar="PLANE",
+        help=f"Only with this body part or plane: {', '.join(Plane)}.",
     ),
     click.option(
         "--model",
