@@ -30,6 +30,10 @@ _STUDY = "1.2.826.0.1.3680043.8.498.{}"
 _IMAGES = 4  # to a study
 
 _BATCHES = 10
+BATCH = f"2026-{_BATCHES // 2}"
+"""One in the middle, as ``fill`` names it."""
+LATE = 7919
+"""A prime number of rows: steps of it meet rows of every kind and batch."""
 _NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})"
 # Of 100 rows 80 are measured, 11 flagged, 5 rejected, 1 failed and 3 the same as one before.
 _STATE = (
@@ -136,6 +140,11 @@ def fill(database: Database, rows: int) -> None:
         connection.exec_driver_sql("ANALYZE")
 
 
+def last_day(rows: int) -> datetime:
+    """Return a day before the last of so many rows."""
+    return datetime.fromtimestamp(_FIRST_S + rows * _EVERY_S, UTC) - timedelta(days=1)
+
+
 def _insert(
     connection: Connection, table: str, values: dict[str, str], rows: int, which: str
 ) -> None:
@@ -161,17 +170,15 @@ def _insert(
 
 
 def _questions(database: Database, rows: int) -> dict[str, Callable[[], object]]:
-    last = datetime.fromtimestamp(_FIRST_S + rows * _EVERY_S, UTC)
-
     def page(which: Filter) -> Callable[[], object]:
         return lambda: list(select_rows(database, which, limit=_PAGE, newest_first=True))
 
     flagged = Filter(statuses=(Status.FLAGGED,))
     return {
         "first page": page(Filter()),
-        "first page of a batch": page(Filter(batch=f"2026-{_BATCHES // 2}")),
+        "first page of a batch": page(Filter(batch=BATCH)),
         "flagged, counted": lambda: count_rows(database, flagged),
-        "--since yesterday": page(Filter(since=last - timedelta(days=1))),
+        "--since yesterday": page(Filter(since=last_day(rows))),
         "--latest": page(Filter(latest=True)),
         "--study": page(Filter(study=_STUDY.format(rows // _IMAGES // 2))),
     }
