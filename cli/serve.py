@@ -56,6 +56,13 @@ from worker.settings import Settings
     metavar="NAME",
     help="Who reviews on this machine, without tokens or proxy.  [default: your login]",
 )
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 32),
+    default=1,
+    show_default=True,
+    help="Processes that answer; more for many people at a time.",
+)
 def command(
     host: str,
     port: int,
@@ -65,6 +72,7 @@ def command(
     proxies: tuple[str, ...],
     hosts: tuple[str, ...],
     reviewer: str | None,
+    processes: int,
 ) -> None:
     """Show batches, rows and images as pages, and let people review them.
 
@@ -96,7 +104,15 @@ def command(
         proxy=None if proxy_user is None else Proxy(proxy_user, networks),
     )
     stderr.print(f"http://{host}:{port}/; {NOTICE}; Ctrl-C ends it")
-    serve(settings, access, host=host, port=port, may_review=allow_review, hosts=hosts)
+    serve(
+        settings,
+        access,
+        host=host,
+        port=port,
+        may_review=allow_review,
+        hosts=hosts,
+        processes=processes,
+    )
 
 
 def _login() -> str:

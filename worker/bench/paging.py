@@ -45,9 +45,7 @@ class Answered:
     took_s: float
 
 
-def bench_pages(
-    folder: Path, rows: int, load: Load, words: Sequence[str] = ()
-) -> Iterator[Figure]:
+def bench_pages(folder: Path, rows: int, load: Load, words: Sequence[str] = ()) -> Iterator[Figure]:
     """Fill ledgers with so many rows, serve and ask them; yield lines as they are known.
 
     ``words``: more options for ``serve``. Raises ``TimeoutError`` where it does not come up.

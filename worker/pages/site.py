@@ -25,6 +25,8 @@ from worker.store.session import Database
 
 _COUNTED_FOR_S = 3.0
 """Counting a million rows takes a while, and a page every few seconds is as good."""
+_COUNTING_SHARE = 0.05
+"""Of the time, so that a ledger of many millions is counted less often."""
 _BATCHES = 50
 
 
@@ -38,19 +40,24 @@ class Site:
     access: Access
     may_review: bool
     _batches: list[BatchSummary] = field(default_factory=list)
-    _counted_at: float = float("-inf")
+    _count_at: float = float("-inf")
     _counting: threading.Lock = field(default_factory=threading.Lock)
     _templates: Environment = field(default_factory=lambda: _environment())
 
     def batches(self) -> list[BatchSummary]:
         """Return the newest batches with their counts, counted every few seconds at most."""
-        if time.monotonic() - self._counted_at < _COUNTED_FOR_S:
+        if time.monotonic() < self._count_at:
             return self._batches
         # One counts, and those who ask meanwhile get what was counted before.
-        if self._counting.acquire(blocking=self._counted_at == float("-inf")):
+        if self._counting.acquire(blocking=self._count_at == float("-inf")):
             try:
+                begun_s = time.monotonic()
+                if begun_s < self._count_at:  # somebody else counted while this one waited
+                    return self._batches
                 self._batches = latest_batches(self.database, _BATCHES)
-                self._counted_at = time.monotonic()
+                counted_s = time.monotonic()
+                rest_s = max(_COUNTED_FOR_S, (counted_s - begun_s) / _COUNTING_SHARE)
+                self._count_at = counted_s + rest_s
             finally:
                 self._counting.release()
         return self._batches
@@ -83,6 +90,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=_printable,
+        auto_reload=False,  # a look at the file for each page
     )
     environment.filters["degrees"] = math.degrees
     return environment

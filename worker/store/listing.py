@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import Select, exists, select
+from sqlalchemy import ColumnElement, Select, exists, func, literal, select
 
 from worker.columns import assembled
 from worker.result import Status
-from worker.store.filter import Filter
+from worker.store.filter import Filter, conditions
 from worker.store.rows import ReportRow, rows_statement
 from worker.store.session import Database
 from worker.store.tables import AttemptRow, ReviewRow, ScanRow
@@ -24,6 +24,9 @@ ORDER = (
     Status.QUEUED,
 )
 """Those first that need a person."""
+
+_FEW = 20_000
+"""Rows of a span of time whose numbers are looked for first: 2 ms, and beyond it a page is full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +71,12 @@ def page_of(
     if after is not None:
         statuses = [each for each in statuses if ORDER.index(each) >= ORDER.index(after.status)]
     rows: list[ReportRow] = []
+    within = _within(database, which)
     # A status at a time: each is a range of an index, and no more than a page of it is read.
-    for status in statuses:
+    for status in statuses if within is not None else ():
         begin = after.scan_id if after is not None and after.status is status else 0
-        statement = _unseen(rows_statement(which), unseen_by).where(
-            ScanRow.state == status, ScanRow.id > begin
-        )
+        statement = _unseen(rows_statement(replace(which, batch=None, statuses=None)), unseen_by)
+        statement = statement.where(ScanRow.state == status, ScanRow.id > begin, *(within or ()))
         rows += _rows(database, statement.order_by(ScanRow.id).limit(limit + 1 - len(rows)))
         if len(rows) > limit:
             break
@@ -81,6 +84,42 @@ def page_of(
         return Page(rows, None)
     rows.pop()
     return Page(rows, Place(Status(rows[-1].status), rows[-1].scan_id))
+
+
+def _within(database: Database, which: Filter) -> list[ColumnElement[bool]] | None:
+    """Return what holds of the numbers of a batch's rows, or of a short time's; ``None``: no rows.
+
+    A state's index is in the order of numbers. Without an end of these it would be read on to the
+    last row, in search of some that fill the page.
+    """
+    found: list[ColumnElement[bool]] = []
+    if which.batch is not None:
+        of_batch = ScanRow.batch_id == which.batch
+        ends = (select(end(ScanRow.id)).where(of_batch) for end in (func.min, func.max))
+        first, last, _ = _ends(database, select(*(each.scalar_subquery() for each in ends), 1))
+        if first is None:
+            return None
+        # An empty text appended keeps the batch's own indexes out, which are in another order.
+        found += [ScanRow.id.between(first, last), ScanRow.batch_id + literal("") == which.batch]
+    if which.since is not None or which.until is not None:
+        times = conditions(Filter(since=which.since, until=which.until))
+        few = select(ScanRow.id).where(*times).limit(_FEW + 1).subquery()
+        first, last, count = _ends(
+            database, select(func.min(few.c.id), func.max(few.c.id), func.count())
+        )
+        if first is None:
+            return None
+        if count <= _FEW:
+            found.append(ScanRow.id.between(first, last))
+    return found
+
+
+def _ends(
+    database: Database, statement: Select[tuple[int | None, int | None, int]]
+) -> tuple[int | None, int | None, int]:
+    with database.reading() as connection:
+        first, last, count = connection.execute(statement).one()
+        return first, last, count
 
 
 def row_of(database: Database, scan_id: int) -> ReportRow | None:
