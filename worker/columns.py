@@ -49,9 +49,12 @@ def columns_of(kind: type) -> tuple[Column, ...]:
 def flattened(whole: object) -> dict[str, Any]:
     """Return a dataclass's values by column, in the order of ``columns_of``."""
     values: dict[str, Any] = {}
-    for name, hint in _hints(type(whole)).items():
+    for name, part in _fields(type(whole)):
         value = getattr(whole, name)
-        values |= flattened(value) if _is_part(hint) else {name: value}
+        if part is None:
+            values[name] = value
+        else:
+            values |= flattened(value)
     return values
 
 
@@ -61,10 +64,7 @@ def assembled(kind: type[Whole], values: Mapping[str, Any]) -> Whole:
     Raises ``KeyError`` where a column is missing.
     """
     return kind(
-        **{
-            name: assembled(hint, values) if _is_part(hint) else values[name]
-            for name, hint in _hints(kind).items()
-        }
+        *[values[name] if part is None else assembled(part, values) for name, part in _fields(kind)]
     )
 
 
@@ -73,8 +73,16 @@ def _read_hints(kind: Any) -> dict[str, Any]:
     return {field.name: hints[field.name] for field in fields(kind)}
 
 
-# Asked for every row that is read or written.
 _hints: Callable[[type], dict[str, Any]] = cache(_read_hints)
+
+
+def _read_fields(kind: type) -> tuple[tuple[str, type | None], ...]:
+    """Return the fields in their order, each with its dataclass where it is a part."""
+    return tuple((name, hint if _is_part(hint) else None) for name, hint in _hints(kind).items())
+
+
+# Asked for every row that is read or written.
+_fields: Callable[[type], tuple[tuple[str, type | None], ...]] = cache(_read_fields)
 
 
 def _is_part(hint: Any) -> bool:

@@ -16,6 +16,7 @@ from itertools import cycle, islice
 from pathlib import Path
 from statistics import quantiles
 
+from worker.bench.processes import processor_s
 from worker.bench.results import BATCH, LATE, fill, last_day
 from worker.bench.servers import Figure, databases
 from worker.settings import Settings
@@ -55,14 +56,26 @@ def bench_pages(folder: Path, rows: int, load: Load, words: Sequence[str] = ()) 
         with open_database(Settings.from_environment(own)) as database:
             fill(database, rows)
         kept = {key: value for key, value in os.environ.items() if not key.startswith("HC_")}
-        with served(kept | own, words) as port:
-            asked(port, rows, Load(load.rate_per_s, _WARM_UP_S, load.clients))
-            yield from figures_of(name, *asked(port, rows, load))
+        with served(kept | own, words) as pages:
+            asked(pages.port, rows, Load(load.rate_per_s, _WARM_UP_S, load.clients))
+            before_s = processor_s(pages.pid)
+            answers, took_s = asked(pages.port, rows, load)
+            used_s = processor_s(pages.pid) - before_s
+            yield from figures_of(name, answers, took_s)
+            yield Figure(f"{name}, processor time", 1000 * used_s / len(answers), "ms a request")
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The pages' port on this machine, and their first process."""
+
+    port: int
+    pid: int
 
 
 @contextmanager
-def served(environment: Mapping[str, str], words: Sequence[str] = ()) -> Iterator[int]:
-    """Run ``serve`` at a free port of this machine, and yield that.
+def served(environment: Mapping[str, str], words: Sequence[str] = ()) -> Iterator[Served]:
+    """Run ``serve`` at a free port of this machine.
 
     Raises ``TimeoutError``; what it has to say it says itself.
     """
@@ -71,7 +84,7 @@ def served(environment: Mapping[str, str], words: Sequence[str] = ()) -> Iterato
     process = subprocess.Popen([*_SERVE, "--port", str(port), *words], env=dict(environment))
     try:
         _wait(process, port)
-        yield port
+        yield Served(port, process.pid)
     finally:
         process.terminate()
         process.wait()
@@ -180,5 +193,7 @@ def figures_of(name: str, answers: Sequence[Answered], took_s: float) -> Iterato
 
 
 def percentile(values: Sequence[float], percent: int) -> float:
-    """Return the value below which so many percent lie, 1 to 99; between two values their mean."""
-    return quantiles([*values, *values[-1:]], n=100, method="inclusive")[percent - 1]
+    """Return the value below which so many percent lie, 1 to 99, as between two neighbours."""
+    if len(values) == 1:
+        return values[0]
+    return quantiles(values, n=100, method="inclusive")[percent - 1]

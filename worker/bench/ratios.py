@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import re
 import secrets
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from hcmodel.model_card import SHIPPED
 from hcmodel.phantom import draw_phantom, random_head
 from worker.bench.alternating import ROUNDS, Ratio, alternated, ratio, seconds
 from worker.bench.decoding import single_frames
+from worker.bench.processes import proportional_mb
 from worker.intake.discover import Options
 from worker.intake.submit import submit
 from worker.measuring.instrument import Instrument, open_instrument
@@ -274,44 +274,6 @@ def started_worker(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         worker.terminate()
         worker.wait()
-
-
-def proportional_mb(pid: int) -> float:
-    """Return the proportional set size in MB of a process and its descendants.
-
-    Pages that several of them share count once: see smaps_rollup in proc(5).
-    """
-    total_kb = 0
-    for each in _family(pid):
-        try:
-            text = Path(f"/proc/{each}/smaps_rollup").read_text()
-        except OSError:  # it has ended meanwhile
-            continue
-        total_kb += sum(map(int, re.findall(r"^Pss:\s+(\d+) kB", text, re.MULTILINE)))
-    return total_kb / 1024
-
-
-def processor_s(pid: int) -> float:
-    """Return the processor time in seconds that a process and its descendants have used."""
-    ticks = 0
-    for each in _family(pid):
-        try:
-            text = Path(f"/proc/{each}/stat").read_text()
-        except OSError:  # it has ended meanwhile
-            continue
-        # Behind the name, which may hold anything: fields 14 and 15 of proc_pid_stat(5).
-        ticks += sum(map(int, text.rpartition(")")[2].split()[11:13]))
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
-def _family(pid: int) -> Iterator[int]:
-    yield pid
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return
-    for child in children:
-        yield from _family(int(child))
 
 
 def _run(bench: Bench, instrument: Instrument) -> Callable[[], None]:

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from hcmodel.cores import usable_cores
 from worker.bench.alternating import seconds
+from worker.bench.processes import processor_s
 from worker.bench.queueing import Station, forecast
-from worker.bench.ratios import Bench, processor_s, queued, started_worker
+from worker.bench.ratios import Bench, queued, started_worker
 from worker.bench.servers import databases
 from worker.result import FileIdentity, Result, Status
 from worker.settings import Settings

@@ -47,7 +47,7 @@ def results_data(site: Site, request: Request) -> Response:
     """Return a page of rows. Raises ``FilterInvalid`` and ``BatchUnknown``."""
     wanted = asked(request.query_params, site.database)
     unseen_by = request.scope["hc_visitor"].name if wanted.unseen else None
-    page = page_of(site.database, wanted.which, wanted.after, _ROWS, unseen_by=unseen_by)
+    page = page_of(ReportRow, site.database, wanted.which, wanted.after, _ROWS, unseen_by=unseen_by)
     after = None if page.next is None else place_word(page.next)
     return _answer({"rows": [record_of(row) for row in page.rows], "after": after})
 

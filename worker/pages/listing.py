@@ -8,7 +8,7 @@ from starlette.responses import Response
 from worker.pages.address import asked, place_word
 from worker.pages.site import Site
 from worker.result import Status
-from worker.store.listing import ORDER, page_of
+from worker.store.listing import ORDER, ListedRow, page_of
 from worker.store.reviews import reviews_of
 
 ROWS = 50
@@ -24,7 +24,7 @@ def results_page(site: Site, request: Request) -> Response:
     wanted = asked(request.query_params, site.database)
     visitor = request.scope["hc_visitor"]
     unseen_by = visitor.name if wanted.unseen else None
-    page = page_of(site.database, wanted.which, wanted.after, ROWS, unseen_by=unseen_by)
+    page = page_of(ListedRow, site.database, wanted.which, wanted.after, ROWS, unseen_by=unseen_by)
     return site.page(
         request,
         "results.html",

@@ -17,7 +17,7 @@ from worker.pages.opinions import request_key_of, review_of
 from worker.pages.pictures import png_of
 from worker.pages.site import Site
 from worker.result import Status
-from worker.store.listing import Place, history_of, page_of, row_of, rows_of_study
+from worker.store.listing import ListedRow, Place, history_of, page_of, row_of, rows_of_study
 from worker.store.reviews import REASONS, add_review, reviews_of
 from worker.store.rows import ReportRow
 
@@ -102,7 +102,7 @@ def _next(site: Site, row: ReportRow, wanted: Asked, reviewer: str) -> int | Non
     """Return the scan after this one, of those that the address asks for."""
     unseen_by = reviewer if wanted.unseen else None
     place = Place(Status(row.status), row.scan_id)
-    page = page_of(site.database, wanted.which, place, limit=1, unseen_by=unseen_by)
+    page = page_of(ListedRow, site.database, wanted.which, place, limit=1, unseen_by=unseen_by)
     return page.rows[0].scan_id if page.rows else None
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Annotated, Any, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, Select, exists, func, literal, select
 
-from worker.columns import assembled
-from worker.result import Status
+from worker.columns import assembled, columns_of
+from worker.result import Code, Millimetres, Status
 from worker.store.filter import Filter, conditions
 from worker.store.rows import ReportRow, rows_statement
 from worker.store.session import Database
@@ -38,10 +39,28 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ListedRow:
+    """What a list shows of a ``ReportRow``: an eighth of its columns, in half the time."""
+
+    scan_id: Annotated[int, "the scan's number in the ledger"]
+    source: Annotated[str, "the file's path"]
+    frame: Annotated[int, "number of the image in its file, from 0"]
+    status: Annotated[str, "where the scan stands"]
+    code: Code
+    hc_mm: Annotated[Millimetres, "head circumference"]
+    hc_low_mm: Annotated[Millimetres, "lower end of its 90 % interval"]
+    hc_high_mm: Annotated[Millimetres, "upper end of its 90 % interval"]
+    flags: Annotated[tuple[str, ...], "why a person should look"]
+
+
+Row = TypeVar("Row", ListedRow, ReportRow)
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Row]):
     """Some rows, and where the next page begins; ``None`` at the end."""
 
-    rows: list[ReportRow]
+    rows: list[Row]
     next: Place | None
 
 
@@ -56,28 +75,33 @@ class Event:
 
 
 def page_of(
+    kind: type[Row],
     database: Database,
     which: Filter,
     after: Place | None = None,
     limit: int = 50,
     *,
     unseen_by: str | None = None,
-) -> Page:
+) -> Page[Row]:
     """Return the rows after a place, by ``ORDER`` and then as they were submitted.
 
-    ``unseen_by``: only those that this reviewer has said nothing of.
+    ``kind``: all of a row, or what a list shows of it. ``unseen_by``: only those that this
+    reviewer has said nothing of.
     """
     statuses = [each for each in ORDER if which.statuses is None or each in which.statuses]
     if after is not None:
         statuses = [each for each in statuses if ORDER.index(each) >= ORDER.index(after.status)]
-    rows: list[ReportRow] = []
+    rows: list[Row] = []
+    names = [column.name for column in columns_of(kind)]
     within = _within(database, which)
     # A status at a time: each is a range of an index, and no more than a page of it is read.
     for status in statuses if within is not None else ():
         begin = after.scan_id if after is not None and after.status is status else 0
-        statement = _unseen(rows_statement(replace(which, batch=None, statuses=None)), unseen_by)
-        statement = statement.where(ScanRow.state == status, ScanRow.id > begin, *(within or ()))
-        rows += _rows(database, statement.order_by(ScanRow.id).limit(limit + 1 - len(rows)))
+        others = rows_statement(replace(which, batch=None, statuses=None), names)
+        statement = _unseen(others, unseen_by).where(
+            ScanRow.state == status, ScanRow.id > begin, *(within or ())
+        )
+        rows += _rows(kind, database, statement.order_by(ScanRow.id).limit(limit + 1 - len(rows)))
         if len(rows) > limit:
             break
     if len(rows) <= limit:
@@ -96,7 +120,9 @@ def _within(database: Database, which: Filter) -> list[ColumnElement[bool]] | No
     if which.batch is not None:
         of_batch = ScanRow.batch_id == which.batch
         ends = (select(end(ScanRow.id)).where(of_batch) for end in (func.min, func.max))
-        first, last, _ = _ends(database, select(*(each.scalar_subquery() for each in ends), 1))
+        first, last, _ = _ends(
+            database, select(*(each.scalar_subquery() for each in ends), literal(1))
+        )
         if first is None:
             return None
         # An empty text appended keeps the batch's own indexes out, which are in another order.
@@ -114,9 +140,7 @@ def _within(database: Database, which: Filter) -> list[ColumnElement[bool]] | No
     return found
 
 
-def _ends(
-    database: Database, statement: Select[tuple[int | None, int | None, int]]
-) -> tuple[int | None, int | None, int]:
+def _ends(database: Database, statement: Select[Any]) -> tuple[int | None, int | None, int]:
     with database.reading() as connection:
         first, last, count = connection.execute(statement).one()
         return first, last, count
@@ -124,14 +148,14 @@ def _ends(
 
 def row_of(database: Database, scan_id: int) -> ReportRow | None:
     """Return one scan's row, or ``None`` where there is no such scan."""
-    rows = _rows(database, rows_statement(Filter()).where(ScanRow.id == scan_id))
+    rows = _rows(ReportRow, database, rows_statement(Filter()).where(ScanRow.id == scan_id))
     return rows[0] if rows else None
 
 
 def rows_of_study(database: Database, study_instance_uid: str, limit: int) -> list[ReportRow]:
     """Return the rows of one study, the first ``limit`` of them."""
     statement = rows_statement(Filter(study=study_instance_uid))
-    return _rows(database, statement.order_by(ScanRow.id).limit(limit))
+    return _rows(ReportRow, database, statement.order_by(ScanRow.id).limit(limit))
 
 
 def history_of(database: Database, scan_id: int) -> list[Event]:
@@ -154,6 +178,6 @@ def _unseen(
     return statement.where(~said)
 
 
-def _rows(database: Database, statement: Select[tuple[object, ...]]) -> list[ReportRow]:
+def _rows(kind: type[Row], database: Database, statement: Select[tuple[object, ...]]) -> list[Row]:
     with database.reading() as connection:
-        return [assembled(ReportRow, line._asdict()) for line in connection.execute(statement)]
+        return [assembled(kind, line._asdict()) for line in connection.execute(statement)]

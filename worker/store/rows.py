@@ -200,9 +200,9 @@ def _ordered(statement: Select[Any], sort: Sequence[Sort], newest_first: bool) -
     return statement.order_by(ScanRow.id.desc() if newest_first else ScanRow.id)
 
 
-def rows_statement(which: Filter) -> Select[Any]:
-    """Return the query for the rows, whose columns are those of ``ReportRow``; in no order."""
-    return _selected(which, [_column(name).label(name) for name in COLUMNS])
+def rows_statement(which: Filter, names: Sequence[str] = COLUMNS) -> Select[Any]:
+    """Return the query for these columns of ``ReportRow``; in no order."""
+    return _selected(which, [_column(name).label(name) for name in names])
 
 
 def _selected(which: Filter, columns: Sequence[ColumnElement[Any]]) -> Select[Any]:
