@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,8 @@ def test_several_processes_answer_as_one_and_one_that_dies_is_replaced(
         while len(now := answering(pages.pid)) < 2 or before[0] in now:
             assert time.monotonic() < until_s
             time.sleep(0.05)
-        assert Client(pages.port).get("/results") == 200
+        with closing(Client(pages.port)) as client:
+            assert client.get("/results") == 200
     assert not any(Path(f"/proc/{each}").exists() for each in now)
 
 

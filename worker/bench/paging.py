@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
@@ -94,8 +94,9 @@ def _wait(process: subprocess.Popen[bytes], port: int) -> None:
     until_s = time.monotonic() + _UP_S
     while time.monotonic() < until_s and process.poll() is None:
         try:
-            if Client(port).get("/health") == 200:
-                return
+            with closing(Client(port)) as client:
+                if client.get("/health") == 200:
+                    return
         except OSError:
             time.sleep(0.05)
     raise TimeoutError("the pages do not answer")
@@ -115,6 +116,10 @@ class Client:
         except http.client.HTTPException:  # closed while it was idle
             self._connection.close()
             return self._get(address)
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._connection.close()
 
     def _get(self, address: str) -> int:
         self._connection.request("GET", address, headers={"cookie": self._cookie})
@@ -158,7 +163,10 @@ def asked(port: int, rows: int, load: Load) -> tuple[list[Answered], float]:
     begun_s = time.perf_counter()
 
     def ask() -> None:
-        client = Client(port)
+        with closing(Client(port)) as client:
+            keep_asking(client)
+
+    def keep_asking(client: Client) -> None:
         while True:
             with taking:
                 number, (kind, address) = next(waiting, (-1, ("", "")))

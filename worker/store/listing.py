@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Select, exists, func, literal, select
+from sqlalchemy import ColumnElement, Executable, Select, exists, func, literal, select
 
 from worker.columns import assembled, columns_of
 from worker.result import Code, Millimetres, Status
@@ -140,7 +140,7 @@ def _within(database: Database, which: Filter) -> list[ColumnElement[bool]] | No
     return found
 
 
-def _ends(database: Database, statement: Select[Any]) -> tuple[int | None, int | None, int]:
+def _ends(database: Database, statement: Executable) -> tuple[int | None, int | None, int]:
     with database.reading() as connection:
         first, last, count = connection.execute(statement).one()
         return first, last, count
