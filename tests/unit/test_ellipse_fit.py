@@ -343,6 +343,33 @@ def test_where_the_map_does_not_reach_the_band_nothing_is_sharp() -> None:
     assert _sharpness(Ellipse(900, 900, 50, 40, 0), np.ones(SHAPE, np.float32)) == 0
 
 
+def test_the_band_is_a_share_of_the_minor_semi_axis() -> None:
+    """Of 60 px: 9 px to both sides."""
+    ellipse = Ellipse(192, 128, 120, 60, 0.0)
+    away_px = np.abs(ellipse.signed_distance_px(SHAPE))
+    sure = np.where(away_px < 9, 1.0, 0.5).astype(np.float32)
+    assert _sharpness(ellipse, sure) == 1
+    wavering = np.where(away_px < 8.8, 0.5, 1.0).astype(np.float32)
+    in_band = away_px < 9
+    assert _sharpness(ellipse, wavering) == pytest.approx((away_px[in_band] >= 8.8).mean())
+    assert _sharpness(ellipse, wavering) > 0
+
+
+def test_a_speck_too_small_for_a_head_does_not_hide_one() -> None:
+    away_px = np.minimum(from_centre((150.0, 128.0)) - 80, from_centre((330.0, 60.0)) - 5)
+    fit = fit_head(soft(away_px), same_raster())
+    assert fit is not None
+    assert fit.ellipse.center_px == pytest.approx([150, 128], abs=0.05)
+
+
+def test_a_fit_far_from_the_origin_is_as_sharp() -> None:
+    truth = Ellipse(9000.5, -40.25, 60, 41, 0.4)
+    found = fit_points(truth.points(200))
+    assert found is not None
+    assert found.center_px == pytest.approx(truth.center_px, abs=2e-5)
+    assert found.semi_axis_a_px == pytest.approx(60, abs=2e-5)
+
+
 def block(rows: int, columns: int) -> np.ndarray:
     """A map of 48 x 64 that is 1 in a block: its level line has a point for each pixel's side."""
     probability = np.zeros((48, 64), np.float32)

@@ -6,8 +6,10 @@ import io
 import struct
 
 import pytest
+from pydicom.datadict import tag_for_keyword
 
 from worker.errors import FileDamaged, NotAnImage, TooLarge
+from worker.reading import dicom_structure
 from worker.reading.dicom_structure import (
     DEFLATED,
     EXPLICIT_BIG,
@@ -142,6 +144,32 @@ def test_values_of_unknown_type_and_open_length_hold_implicit_elements() -> None
     assert [each.vr for each in walked(two_items + MODALITY)] == ["SQ", "CS"]
 
 
+def test_within_an_unknown_type_a_length_is_not_taken_for_a_type() -> None:
+    """A length of 0x5353 bytes reads SS."""
+    inner = OPEN_ITEM + implicit(0x00090010, bytes(0x5353)) + ITEM_END + SEQUENCE_END
+    found = walked(explicit(0x00091001, "UN", length=OPEN) + inner + MODALITY)
+    assert [each.tag for each in found] == [0x00091001, 0x00080060]
+
+
+@pytest.mark.parametrize("left", [9, 10, 11])
+def test_a_header_that_is_cut_within_its_length(left: int) -> None:
+    with pytest.raises(FileDamaged, match=r"\(0009,0010\) reaches past"):
+        walked(MODALITY + explicit(0x00090010, "OB")[:left])
+
+
+def test_tags_are_those_of_the_dictionary() -> None:
+    for keyword, tag in {
+        "MediaStorageSOPClassUID": dicom_structure.MEDIA_SOP_CLASS,
+        "TransferSyntaxUID": dicom_structure.TRANSFER_SYNTAX,
+        "SOPClassUID": dicom_structure.SOP_CLASS,
+        "NumberOfFrames": dicom_structure.NUMBER_OF_FRAMES,
+        "PixelData": dicom_structure.PIXEL_DATA,
+        "FloatPixelData": dicom_structure.FLOAT_PIXEL_DATA[0],
+        "DoubleFloatPixelData": dicom_structure.FLOAT_PIXEL_DATA[1],
+    }.items():
+        assert tag == tag_for_keyword(keyword)
+
+
 def test_sequences_that_do_not_end_or_did_not_begin() -> None:
     opened = explicit(0x00081115, "SQ", length=OPEN)
     with pytest.raises(FileDamaged, match="does not end"):
@@ -204,6 +232,9 @@ def test_a_short_value_is_text_and_a_long_one_is_none() -> None:
         (implicit(0x00080060, b"US"), EXPLICIT_LITTLE, True),
         (explicit(0x00080060, "cs", b"US"), EXPLICIT_LITTLE, True),
         (explicit(0x00080060, "C1", b"US"), EXPLICIT_LITTLE, True),
+        (explicit(0x00080060, "1S", b"US"), EXPLICIT_LITTLE, True),
+        (explicit(0x00080060, "Cs", b"US"), EXPLICIT_LITTLE, True),
+        (explicit(0x00080060, "CS", b"us"), EXPLICIT_LITTLE, False),
         (MODALITY[:6], IMPLICIT_LITTLE, False),
         (MODALITY[:5], IMPLICIT_LITTLE, True),
         (MODALITY[:5], EXPLICIT_LITTLE, False),
