@@ -16,10 +16,15 @@ from worker.pages.address import Asked, asked, scan_number
 from worker.pages.opinions import request_key_of, review_of
 from worker.pages.pictures import png_of
 from worker.pages.site import Site
+from worker.reports.exam_facts import sources_of
+from worker.reports.studies import MEANINGS, NoStudyHc, grouped, select_sights
+from worker.reports.study_rows import StudyRow, study_rows
 from worker.result import Status
+from worker.store.filter import Filter
 from worker.store.listing import ListedRow, Place, history_of, page_of, row_of, rows_of_study
 from worker.store.reviews import REASONS, add_review, reviews_of
 from worker.store.rows import ReportRow
+from worker.store.session import Database
 
 logger = logging.getLogger(__name__)
 
@@ -54,9 +59,17 @@ def scan_page(site: Site, request: Request) -> Response:
         remedy=_remedy(row.code),
         history=history_of(site.database, row.scan_id),
         siblings=[each for each in siblings if each.scan_id != row.scan_id],
+        heads=[] if study is None else heads_of(site.database, study),
+        why_none={reason.value: MEANINGS[reason] for reason in NoStudyHc},
         reviews=reviews_of(site.database, [row.scan_id]).get(row.scan_id, []),
         reasons=REASONS,
     )
+
+
+def heads_of(database: Database, study_instance_uid: str) -> list[StudyRow]:
+    """Return what all images of a study say together: a row per fetus and instrument."""
+    sights = select_sights(database, Filter(study=study_instance_uid))
+    return list(study_rows(grouped(sights), sources_of(database, [study_instance_uid])))
 
 
 def scan_image(site: Site, request: Request) -> Response:
