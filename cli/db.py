@@ -42,7 +42,7 @@ def check() -> None:
     with translated():
         state = schema.check(make_engine(settings.database_url))
     if not state.current:
-        differences = "; ".join(state.drift) or "no differences within the tables"
-        revision = state.revision or "no tables"
-        raise SchemaOutdated(f"found {revision}, need {state.head}; {differences}")
+        found = state.revision or ("no tables" if state.is_empty else "tables without a revision")
+        drift = "" if found != state.head else f"; {'; '.join(state.drift)}"
+        raise SchemaOutdated(f"found {found}, need {state.head}{drift}")
     stdout.print(f"{settings.database_name}: ok, revision {state.revision}")
