@@ -11,9 +11,18 @@ import click
 from rich.table import Table
 
 from cli.console import stderr, stdout
+from cli.options import Number
 from worker.bench.alternating import Ratio
 from worker.bench.decoding import bench_reading
 from worker.errors import ExtraMissing
+
+rows_option = click.option(
+    "--rows",
+    type=click.IntRange(min=1000),
+    default=1_000_000,
+    show_default=True,
+    help="Rows to fill a ledger with.",
+)
 
 
 @click.group(invoke_without_command=True)
@@ -156,13 +165,7 @@ def queue(files: int, images: int) -> None:
 
 
 @command.command()
-@click.option(
-    "--rows",
-    type=click.IntRange(min=1000),
-    default=1_000_000,
-    show_default=True,
-    help="Rows to fill a ledger with.",
-)
+@rows_option
 def results(rows: int) -> None:
     """Measure how soon results answers, and how fast it exports, from a ledger of many rows.
 
@@ -180,23 +183,17 @@ def results(rows: int) -> None:
 
 
 @command.command()
-@click.option(
-    "--rows",
-    type=click.IntRange(min=1000),
-    default=1_000_000,
-    show_default=True,
-    help="Rows to fill a ledger with.",
-)
+@rows_option
 @click.option(
     "--rate",
-    type=click.FloatRange(min=1),
+    type=Number(min=1),
     default=200,
     show_default=True,
     help="Requests per second.",
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(min=1),
+    type=Number(min=1),
     default=20,
     show_default=True,
     help="How long they come.",
@@ -250,7 +247,7 @@ def _machine_load() -> str:
 )
 @click.option(
     "--price-per-hour",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     default=0.10,
     show_default=True,
     help="Of one worker of two cores, in your currency.",

@@ -11,7 +11,7 @@ import click
 from cli.console import stderr
 from cli.options import GivenPath, input_options
 from worker import log
-from worker.errors import ExtraMissing
+from worker.extras import extra
 from worker.settings import Settings
 
 if TYPE_CHECKING:
@@ -68,12 +68,10 @@ def command(
         raise click.BadParameter("a day or a range: 20260101-20260131", param_hint="--study-date")
     settings = Settings.from_environment()
     log.configure(settings.log_level, settings.log_format)
-    try:
+    with extra("hospital"):
         # An extra; and nobody who asks for help should wait for it.
         from worker.hospital.destinations import web_archive
         from worker.hospital.fetch import Wanted, fetch
-    except ModuleNotFoundError as error:
-        raise ExtraMissing(f"{error.name}; pip install 'hc-batch[hospital]'") from error
     wanted = Wanted(modalities, study, study_date, accession, limit)
     done = fetch(
         settings,

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.console import stderr
-from cli.options import GivenPath, input_options, metrics_options
+from cli.options import GivenPath, Number, input_options, metrics_options
 from worker import log
-from worker.errors import ExtraMissing
+from worker.extras import extra
 from worker.multiprocess_metrics import Address, shared_metrics
 from worker.settings import Settings
 from worker.watching.stability import WatchOptions
@@ -76,7 +76,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option(
     "--quiet",
     "quiet_s",
-    type=click.FloatRange(min=0.1),
+    type=Number(min=0.1),
     default=10.0,
     show_default=True,
     metavar="S",
@@ -121,13 +121,11 @@ def command(
     settings = Settings.from_environment()
     log.configure(settings.log_level, settings.log_format)
     with shared_metrics(metrics):
-        try:
+        with extra("hospital"):
             # An extra; it loads SQLAlchemy and Celery too, not for those who only ask for help.
             from worker.hospital.receive import receive
             from worker.hospital.receiver import Listening, Tls
             from worker.hospital.titles import title_of
-        except ModuleNotFoundError as error:
-            raise ExtraMissing(f"{error.name}; pip install 'hc-batch[hospital]'") from error
         try:
             called, calling = title_of(title), tuple(map(title_of, callers))
         except ValueError as error:

@@ -11,9 +11,9 @@ import click
 from cli.console import stderr
 from cli.exit_codes import EXIT_NOT_FINISHED, EXIT_OK, EXIT_SOME_REFUSED
 from cli.filter_words import Asked
-from cli.options import filter_options
+from cli.options import Number, filter_options
 from worker import log
-from worker.errors import ExtraMissing
+from worker.extras import extra
 from worker.plain_text import visible
 from worker.reports.objects.forms import OBJECT_FORMS
 from worker.result import NOTICE
@@ -39,7 +39,7 @@ SENDABLE = [form.name for form in OBJECT_FORMS.values() if form.is_dicom]
 @click.option(
     "--wait",
     "wait_s",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     default=60.0,
     show_default=True,
     metavar="S",
@@ -62,11 +62,9 @@ def command(
     """
     settings = Settings.from_environment()
     log.configure(settings.log_level, settings.log_format)
-    try:
+    with extra("hospital"):
         # An extra; and nobody who asks for help should wait for it.
         from worker.hospital.deliver import deliverer
-    except ModuleNotFoundError as error:
-        raise ExtraMissing(f"{error.name}; pip install 'hc-batch[hospital]'") from error
     from worker.store import deliveries
 
     with deliverer(settings, name) as (sending, database):

@@ -10,7 +10,7 @@ import click
 
 from cli.console import stderr
 from worker import log
-from worker.errors import ExtraMissing
+from worker.extras import extra
 from worker.result import NOTICE
 from worker.settings import Settings
 
@@ -86,12 +86,10 @@ def command(
         raise click.UsageError("--proxy-user and --trusted-proxy go together")
     if tokens_file is not None and proxy_user is not None:
         raise click.UsageError("give --tokens or --proxy-user, not both")
-    try:
+    with extra("pages"):
         # An extra; and nobody who asks for help should wait for it.
         from worker.pages.access import Access, Proxy, parse_networks, read_tokens
         from worker.pages.server import serve
-    except ModuleNotFoundError as error:
-        raise ExtraMissing(f"{error.name}; pip install 'hc-batch[pages]'") from error
     try:
         networks = parse_networks(proxies)
     except ValueError as error:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import click
 
 from cli.options import metrics_options, thorough_option
-from worker.errors import ExtraMissing
+from worker.extras import extra
 from worker.multiprocess_metrics import Address, shared_metrics
 from worker.reports.objects.forms import OBJECT_FORMS
 from worker.settings import Settings
@@ -68,10 +68,8 @@ def _sending(settings: Settings, form_name: str | None, name: str | None) -> Ite
     if form_name is None or name is None:
         yield
         return
-    try:
+    with extra("hospital"):
         # An extra, and heavy: only for those who send.
         from worker.hospital.deliver import pipeline
-    except ModuleNotFoundError as error:
-        raise ExtraMissing(f"{error.name}; pip install 'hc-batch[hospital]'") from error
     with pipeline(settings, OBJECT_FORMS[form_name], name):
         yield

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from worker.errors import ExtraMissing
+from worker.extras import extra
 
 if TYPE_CHECKING:
     from hcmodel.arrays import ColorImage
@@ -56,7 +56,7 @@ def content_of(
 
     Raises ``ExtraMissing`` where the libraries for it are not installed.
     """
-    try:
+    with extra("hospital"):
         if form is SR:
             from worker.reports.objects.imaging_report import imaging_report
 
@@ -69,8 +69,6 @@ def content_of(
             from worker.reports.objects.observation import observation
 
             return observation(measurements[0], uids)
-    except ModuleNotFoundError as error:
-        raise ExtraMissing(f"{error.name}; pip install 'hc-batch[hospital]'") from error
     if form is CAPTURE:
         from worker.reports.objects.secondary_capture import secondary_capture
 
