@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from rig.ending import finish
 from worker.intake.submit import submit
 from worker.result import Result, Status
 from worker.settings import Settings
-from worker.store.claims import claim_next, finish, give_back
+from worker.store.claims import claim_next, give_back
 from worker.store.session import Database
 
 DAMAGED = b"\x89PNG\r\n\x1a\n"

@@ -20,11 +20,12 @@ import pytest
 from pydicom import dcmread
 
 from rig.dicom_peers import NAME, NUMBER, free_port, store, storescu, ultrasound_objects
+from rig.ending import finish
 from rig.plant import COMMAND, WorkerProcess
 from rig.waiting import until
 from worker.result import FileIdentity, Result, Status
 from worker.settings import Settings
-from worker.store.claims import claim, finish
+from worker.store.claims import claim
 from worker.store.rows import select_rows
 from worker.store.session import Database, open_database
 

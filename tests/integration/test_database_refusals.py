@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, create_engine, make_url, text
 
+from rig.ending import finish
 from rig.waiting import until
 from worker.errors import (
     DatabaseCrowded,
@@ -30,7 +31,7 @@ from worker.result import FileIdentity, Result, Status
 from worker.settings import Settings
 from worker.store import schema
 from worker.store.batches import BatchKind, NewScan, insert_scans, open_batch
-from worker.store.claims import claim, finish
+from worker.store.claims import claim
 from worker.store.progress import counts
 from worker.store.session import open_database
 

@@ -15,10 +15,12 @@ import pytest
 from sqlalchemy import func, insert, select, update
 
 from hcmodel.spacing import Spacing
+from rig.ending import finish
 from worker.columns import columns_of
 from worker.errors import BatchAmbiguous, BatchUnknown, CrashedWorker, HcBatchError
 from worker.result import FileIdentity, HeadEllipse, HeadPlane, HeadSizes, Result, Status
 from worker.settings import Settings
+from worker.store import claims
 from worker.store.batches import (
     BatchKind,
     NewScan,
@@ -35,7 +37,6 @@ from worker.store.claims import (
     claim_next,
     claim_waiting,
     find_measured,
-    finish,
     give_back,
     renew,
 )
@@ -173,6 +174,22 @@ def test_what_a_stopped_worker_gives_back_costs_no_attempt(database: Database) -
     assert give_back(database, "host:2:b", HcBatchError("KeyError")) == 2
     assert claim(database, ids, "host:3:c", lease_s=LEASE_S, untried=True) == []
     assert [c.attempt for c in claim(database, ids, "host:3:c", lease_s=LEASE_S)] == [2, 2]
+
+
+def test_what_ends_together_has_each_its_own_end(database: Database) -> None:
+    one, equal, lost, bad = claim(database, submit(database, 4), "host:1:a", lease_s=LEASE_S)
+    taken = replace(lost, owner="host:2:b")
+    refused = Result(Status.REJECTED, MODEL, code="no-head", file=FileIdentity(sha256="c"))
+    ended = [(one, measured("same", 200.0)), (equal, measured("same", 201.0))]
+    ended += [(taken, measured("b")), (bad, refused)]
+    states = claims.finish(database, ended)
+    assert states == [Status.MEASURED, Status.DUPLICATE, None, Status.REJECTED]
+    first, second, third, last = select_rows(database)
+    assert (second.status, second.sizes.hc_mm) == ("duplicate", first.sizes.hc_mm)
+    assert second.duplicate_of == one.scan_id
+    assert (third.status, third.measured_at) == ("running", None)
+    assert last.code == "no-head"
+    assert claims.finish(database, []) == []
 
 
 def test_equal_content_is_measured_once(database: Database) -> None:

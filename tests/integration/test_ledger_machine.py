@@ -18,11 +18,12 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import Row, func, select, update
 
+from rig.ending import finish
 from worker.errors import CrashedWorker
 from worker.result import FileIdentity, Result, Status
 from worker.store import schema
 from worker.store.batches import BatchKind, NewScan, finish_intake, insert_scans, open_batch
-from worker.store.claims import MAX_ATTEMPTS, Claim, claim, claim_next, finish, give_back
+from worker.store.claims import MAX_ATTEMPTS, Claim, claim, claim_next, give_back
 from worker.store.clock import now
 from worker.store.progress import progress
 from worker.store.recovery import cancel, free_expired, requeue, take_unpublished

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from rig.ending import finish
 from worker.intake.submit import submit
 from worker.result import Result, Status
 from worker.settings import Settings
-from worker.store.claims import claim_next, finish
+from worker.store.claims import claim_next
 from worker.store.session import Database
 
 

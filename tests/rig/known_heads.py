@@ -15,6 +15,7 @@ from hcmodel.arrays import GreyImage
 from hcmodel.flags import Flag
 from hcmodel.geometry import Ellipse, Spacing
 from hcmodel.phantom import draw_phantom, random_head
+from rig.ending import finish
 from worker.result import (
     FileIdentity,
     HeadEllipse,
@@ -27,7 +28,7 @@ from worker.result import (
 )
 from worker.sample_files import write_series
 from worker.store.batches import BatchKind, NewScan, finish_intake, insert_scans, open_batch
-from worker.store.claims import claim, finish
+from worker.store.claims import claim
 from worker.store.session import Database
 
 MODEL = "hc18-known-heads"

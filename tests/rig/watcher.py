@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rig.ending import finish
 from worker.intake.discover import Options
 from worker.intake.submit import Intake
 from worker.result import FileIdentity, Result, Status
 from worker.settings import Settings
-from worker.store.claims import claim, finish
+from worker.store.claims import claim
 from worker.store.rows import ReportRow, select_rows
 from worker.store.session import Database
 from worker.watching.stability import WatchOptions

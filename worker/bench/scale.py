@@ -21,7 +21,7 @@ from worker.bench.servers import databases
 from worker.result import FileIdentity, Result, Status
 from worker.settings import Settings
 from worker.store.batches import BatchKind, NewScan, insert_scans, open_batch
-from worker.store.claims import claim_next, finish_together
+from worker.store.claims import claim_next, finish
 from worker.store.session import Database, open_database
 
 WORKERS = (1, 4, 16, 64)
@@ -168,6 +168,6 @@ def _worked(database: Database, batch: str, owner: str) -> list[float]:
                 for claimed in claims[start:][:_STORED]
             ]
             begun_s = time.perf_counter()
-            finish_together(database, ended)
+            finish(database, ended)
             taken_ms.append(1000 * (time.perf_counter() - begun_s))
     return taken_ms

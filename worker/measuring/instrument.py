@@ -225,7 +225,8 @@ class Instrument:
             if pending.result is None:
                 with self._ending_alone(pending):
                     pending.result = self._verdict(pending)
-        return [(each.request, each.result) for each in waiting if each.result is not None]
+            assert pending.result is not None
+        return [(each.request, each.result) for each in waiting if each.result]
 
     def _find(self, batch: Sequence[tuple[_Pending, _View]], size: int) -> None:
         """Find and judge the heads of a batch of at most ``size`` views."""

@@ -23,7 +23,7 @@ from worker.store.claims import (
     claim_next,
     claim_waiting,
     find_measured,
-    finish_together,
+    finish,
     give_back,
     renew,
 )
@@ -169,7 +169,7 @@ class _Hold:
             ]
             # Results outlive a short absence of the database; their scans are ours for a lease.
             with _STORE.time():
-                states = self.patiently(partial(finish_together, self.database, ended))
+                states = self.patiently(partial(finish, self.database, ended))
             for (claimed, result), status in zip(ended, states, strict=True):
                 with log.about(batch=claimed.batch_id, scan=claimed.scan_id):
                     self._tell(claimed, result, status)

@@ -171,20 +171,12 @@ def renew(database: Database, owner: str, *, lease_s: float) -> int:
         ).rowcount
 
 
-def finish(database: Database, claimed: Claim, result: Result) -> Status | None:
-    """Store the result and end the scan, in one transaction.
+def finish(database: Database, ended: Sequence[tuple[Claim, Result]]) -> list[Status | None]:
+    """Store results and end their scans, all in one transaction.
 
-    Return the state reached: ``DUPLICATE`` where the same content was measured meanwhile, and
-    ``None`` where the scan is no longer the owner's, which then stores nothing.
+    Return the states reached: ``DUPLICATE`` where the same content was measured meanwhile, and
+    ``None`` where a scan is no longer the owner's, which then stores nothing.
     """
-    (status,) = finish_together(database, [(claimed, result)])
-    return status
-
-
-def finish_together(
-    database: Database, ended: Sequence[tuple[Claim, Result]]
-) -> list[Status | None]:
-    """Store results and end their scans, all in one transaction; return what ``finish`` does."""
     with database.writing() as connection:
         held = _held(connection, [claimed for claimed, _ in ended])
         stored = _store(database, connection, [each for each in ended if each[0] in held])
