@@ -19,10 +19,10 @@ from sqlalchemy.orm import aliased
 from worker.errors import BatchUnfinished
 from worker.store.batches import FINAL, PENDING, BatchKind
 from worker.store.clock import now
+from worker.store.deliveries import DeliveryState
 from worker.store.session import Database
 from worker.store.tables import Base, BatchRow, DeliveryRow, ScanRow
 
-_UNSENT = "queued"
 _ROUND = 2000  # scans in one transaction, which makes writers wait
 
 IsThere = Callable[[str], bool]
@@ -114,7 +114,7 @@ def _doomed(
         for scan_id, original in connection.execute(repeating):
             if scan_id not in doomed and original is not None:
                 doomed.pop(original, None)
-        unsent = select(DeliveryRow.scan_id).where(DeliveryRow.state == _UNSENT)
+        unsent = select(DeliveryRow.scan_id).where(DeliveryRow.state == DeliveryState.QUEUED)
         for scan_id in connection.scalars(unsent):
             doomed.pop(scan_id, None)
     return count, doomed
