@@ -14,13 +14,16 @@ $(STAMP): pyproject.toml constraints.txt
 demo: venv
 	.venv/bin/hc-batch demo demo
 
-# A process for each core; the slowest twenty are printed.
+# Compiled once for all processes, whatever the shell says.
+test test-quick: export PYTHONDONTWRITEBYTECODE =
+
+# Two processes for each core; what a file's tests share is made once. Prints the slowest twenty.
 test: venv
-	.venv/bin/python -m pytest -n auto --dist worksteal --durations=20
+	.venv/bin/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --durations=20
 
 # What a hand waits for: no server, no training.
 test-quick: venv
-	.venv/bin/python -m pytest -q -n auto --dist worksteal tests/unit tests/test_readme.py
+	.venv/bin/python -m pytest -q -n logical --dist worksteal tests/unit tests/test_readme.py
 
 # Small mistakes in the rooms that decide, one at a time; goes on where it was left.
 # ROOMS="'ellipse fit' spacing" names some of them.
