@@ -82,17 +82,13 @@ ROOMS = (
     Room(
         "claims",
         ("worker/store/claims", "worker/store/states"),
-        ("integration/test_ledger", "integration/test_ledger_machine", "unit/test_states"),
+        ("unit/test_claims", "unit/test_states"),
     ),
-    Room(
-        "recovery",
-        ("worker/store/recovery",),
-        ("integration/test_ledger", "integration/test_ledger_machine"),
-    ),
+    Room("recovery", ("worker/store/recovery",), ("unit/test_recovery",)),
     Room(
         "progress",
         ("worker/store/progress", "worker/store/rows"),
-        ("integration/test_ledger",),
+        ("unit/test_progress", "unit/test_rows"),
     ),
     Room(
         "watching",

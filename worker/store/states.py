@@ -39,8 +39,3 @@ TRANSITIONS = (
 def sources(event: Event) -> tuple[Status, ...]:
     """Return the states in which this may happen to a scan."""
     return tuple(dict.fromkeys(before for before, by, _ in TRANSITIONS if by is event))
-
-
-def targets(event: Event) -> tuple[Status, ...]:
-    """Return the states to which this may lead."""
-    return tuple(dict.fromkeys(after for _, by, after in TRANSITIONS if by is event))
