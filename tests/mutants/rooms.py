@@ -66,6 +66,7 @@ ROOMS = (
         "pixels",
         ("worker/reading/grey", "worker/reading/codecs", "worker/reading/frames"),
         (
+            "unit/reading/test_codecs",
             "unit/reading/test_grey",
             "unit/reading/test_reading_drawn",
             "unit/reading/test_reading_encodings",
