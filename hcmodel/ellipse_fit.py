@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from operator import itemgetter
 
 import contourpy
 import cv2
 import numpy as np
 
 from hcmodel.arrays import FloatArray, FloatImage, Mask, shape_of
-from hcmodel.geometry import MAX_PX, Ellipse
+from hcmodel.geometry import MAX_PX, Ellipse, covered
 from hcmodel.preprocess import Prepared
 
 ISO_LEVEL = 0.5
@@ -63,20 +64,23 @@ def fit_head(
     """
     if not np.isfinite(probability).all():
         return None
-    pieces = sorted(_level_lines(probability, iso_level), key=_area_px, reverse=True)
-    if not pieces or _area_px(pieces[0]) < MIN_AREA_SHARE * probability.size:
+    lines = _level_lines(probability, iso_level)
+    measured = sorted(((_area_px(line), line) for line in lines), key=itemgetter(0), reverse=True)
+    areas_px, pieces = [area for area, _ in measured], [line for _, line in measured]
+    if not pieces or areas_px[0] < MIN_AREA_SHARE * probability.size:
         return None
     long_enough = MIN_LINE_SHARE * len(pieces[0])
     together = [piece for piece in pieces if len(piece) >= long_enough]
     choices = [pieces[:1], together] if len(together) > 1 else [together]
-    fits = [_fit_pieces(choice, pieces, probability, prepared) for choice in choices]
+    largest_share = areas_px[0] / sum(areas_px)
+    fits = [_fit_pieces(choice, largest_share, probability, prepared) for choice in choices]
     found = [fit for fit in fits if fit is not None]
     return max(found, key=lambda fit: fit.soft_dice, default=None)
 
 
 def _fit_pieces(
     chosen: list[FloatArray],
-    pieces: list[FloatArray],
+    largest_share: float,
     probability: FloatImage,
     prepared: Prepared,
 ) -> HeadFit | None:
@@ -86,14 +90,15 @@ def _fit_pieces(
     ellipse = fit_points(skull_px) if len(skull_px) >= MIN_POINTS else None
     if ellipse is None:
         return None
-    inside = ellipse.coverage(shape_of(probability))
+    away_px = ellipse.signed_distance_px(shape_of(probability))
+    inside = covered(away_px)
     return HeadFit(
         ellipse=ellipse.transformed(prepared.to_original),
         residual=_residual(ellipse, skull_px),
         border_share=float(at_border.mean()),
-        largest_component_share=_area_px(pieces[0]) / sum(map(_area_px, pieces)),
+        largest_component_share=largest_share,
         soft_dice=float(2 * (inside * probability).sum() / (inside.sum() + probability.sum())),
-        sharpness=_sharpness(ellipse, probability),
+        sharpness=_sharpness(away_px, ellipse.semi_axis_b_px, probability),
     )
 
 
@@ -122,14 +127,23 @@ def fit_points(points_px: FloatArray) -> Ellipse | None:
 
 def _level_lines(probability: FloatImage, iso_level: float) -> list[FloatArray]:
     """Outer level lines ``(N, 2)`` x, y in px, sub-pixel, closed along the raster's border."""
-    padded = np.pad(probability, 1)
-    lines: list[FloatArray] = contourpy.contour_generator(z=padded, name="serial").lines(iso_level)  # type: ignore[assignment]
+    left, top, width, height = cv2.boundingRect((probability >= iso_level).view(np.uint8))
+    # What lies around is below the level, and no line runs there.
+    framed = np.pad(probability, 1)[top : top + height + 2, left : left + width + 2]
+    x_px, y_px = np.arange(left, left + width + 2), np.arange(top, top + height + 2)
+    generator = contourpy.contour_generator(x_px, y_px, framed, name="serial")
+    lines: list[FloatArray] = generator.lines(iso_level)  # type: ignore[assignment]
     return [line[:-1] - 1 for line in lines if len(line) > MIN_POINTS and _signed_area(line) > 0]
 
 
 def _signed_area(line: FloatArray) -> float:
-    x_px, y_px = line[:, 0], line[:, 1]
-    return float(np.sum(x_px * np.roll(y_px, -1) - y_px * np.roll(x_px, -1)) / 2)
+    (x_px, y_px), (next_x_px, next_y_px) = line.T, _shifted(line).T
+    return float(np.sum(x_px * next_y_px - y_px * next_x_px) / 2)
+
+
+def _shifted(line: FloatArray) -> FloatArray:
+    """Return each point's successor; ``numpy.roll`` takes longer than all that is done with it."""
+    return np.concatenate([line[1:], line[:1]])
 
 
 def _area_px(line: FloatArray) -> float:
@@ -151,11 +165,11 @@ def _on_hull(points_px: FloatArray) -> Mask:
     hull = cv2.convexHull(points_px.astype(np.float32))[:, 0].astype(np.float64)
     if len(hull) < 3:  # all on one line
         return np.zeros(len(points_px), bool)
-    along = np.roll(hull, -1, axis=0) - hull
+    along = _shifted(hull) - hull
     along /= np.linalg.norm(along, axis=1, keepdims=True)
     inward = np.stack([-along[:, 1], along[:, 0]], axis=1)
     # Below a convex hull, the nearest edge's line is as near as the hull itself.
-    depth_px = np.abs(points_px @ inward.T - np.sum(hull * inward, axis=1)).min(axis=1)
+    depth_px = np.abs(inward @ points_px.T - np.sum(hull * inward, axis=1)[:, None]).min(axis=0)
     size_px = np.sqrt(cv2.contourArea(hull.astype(np.float32)))
     return np.asarray(depth_px < MAX_DEPTH_SHARE * size_px)
 
@@ -180,7 +194,6 @@ def _residual(ellipse: Ellipse, points_px: FloatArray) -> float:
     return float(np.sqrt(np.mean(distance_px**2)) / mean_axis_px)
 
 
-def _sharpness(ellipse: Ellipse, probability: FloatImage) -> float:
-    shape = shape_of(probability)
-    band = np.abs(ellipse.signed_distance_px(shape)) < _SHARPNESS_BAND * ellipse.semi_axis_b_px
+def _sharpness(away_px: FloatImage, semi_axis_b_px: float, probability: FloatImage) -> float:
+    band = np.abs(away_px) < _SHARPNESS_BAND * semi_axis_b_px
     return float(np.abs(2 * probability[band] - 1).mean()) if band.any() else 0.0

@@ -118,7 +118,7 @@ class Ellipse:
 
     def coverage(self, shape: tuple[int, int]) -> FloatImage:
         """Return the ``(H, W)`` share of each pixel in the ellipse, 0 to 1, soft at its border."""
-        return np.asarray(np.clip(0.5 - self.signed_distance_px(shape), 0, 1))
+        return covered(self.signed_distance_px(shape))
 
     def semi_axes_mm(self, spacing: Spacing) -> tuple[float, float]:
         """Return major and minor semi-axis in mm; each image axis has its own pixel size."""
@@ -151,3 +151,8 @@ def perimeter(semi_axis_a: float, semi_axis_b: float) -> float:
     """
     h = ((semi_axis_a - semi_axis_b) / (semi_axis_a + semi_axis_b)) ** 2
     return math.pi * (semi_axis_a + semi_axis_b) * (1 + 3 * h / (10 + math.sqrt(4 - 3 * h)))
+
+
+def covered(away_px: FloatImage) -> FloatImage:
+    """Return the share of each pixel inside of a border at these signed distances, 0 to 1."""
+    return np.clip(0.5 - away_px, 0, 1)

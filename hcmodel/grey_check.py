@@ -9,7 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from hcmodel.arrays import GreyImage
+from hcmodel.arrays import GreyImage, level_counts
 from hcmodel.geometry import Ellipse
 
 AROUND = 1.35
@@ -31,6 +31,8 @@ MOST_WHITE = 0.1
 def is_inverted(pixels: GreyImage, head: Ellipse) -> bool:
     """Return whether ``(rows, columns)`` grey around a head is light where ultrasound is dark."""
     near = _around(pixels, head)
+    if cv2.mean(near)[0] < LIGHT_MEDIAN / 2 - 1:
+        return False  # half of it cannot be lighter, whatever shrinking rounds up
     scale = min(1.0, RASTER_PX / max(near.shape))
     size = (max(1, round(scale * near.shape[1])), max(1, round(scale * near.shape[0])))
     grey = cv2.resize(near, size, interpolation=cv2.INTER_AREA).astype(np.float32)
@@ -49,7 +51,7 @@ def is_inverted(pixels: GreyImage, head: Ellipse) -> bool:
 def is_squeezed(pixels: GreyImage, head: Ellipse) -> bool:
     """Return whether grey around a head has few levels, or much of it is white."""
     near = _around(pixels, head)
-    shares = np.bincount(near.ravel(), minlength=256) / near.size
+    shares = level_counts(near) / near.size
     levels = int((shares > LEVEL_SHARE).sum())
     return levels < LEAST_LEVELS or float(shares[255]) > MOST_WHITE
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from hcmodel.arrays import GreyImage, Mask, shape_of
+from hcmodel.arrays import GreyImage, Mask, level_counts, shape_of
 from hcmodel.geometry import Ellipse
 from hcmodel.preprocess import stretch
 
@@ -59,9 +59,10 @@ def sector(pixels: GreyImage) -> Mask:
 def _lit(pixels: GreyImage) -> GreyImage:
     """Return 1 where there is any echo, 0 elsewhere, on the mask's raster."""
     grey = cv2.medianBlur(_shrunk(pixels, RASTER_PX), 3)
-    black = np.partition(grey, int(DARK_SHARE * grey.size), axis=None)[int(DARK_SHARE * grey.size)]
+    darker = level_counts(np.asarray(grey, np.uint8)).cumsum()
+    black = int(np.searchsorted(darker, int(DARK_SHARE * grey.size), "right"))
     texture = cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
-    lit = (texture > TEXTURE) | (grey > int(black) + ABOVE_BLACK)
+    lit = (texture > TEXTURE) | (grey > black + ABOVE_BLACK)
     lit &= ~_frame(np.asarray(grey, np.uint8))
     share = _shrunk(255 * lit.astype(np.uint8), RASTER_PX // 2)
     return np.asarray(share > 127, np.uint8)

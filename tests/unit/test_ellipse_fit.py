@@ -340,19 +340,20 @@ def test_an_outline_lies_less_than_three_hundredths_below_its_hull() -> None:
 
 
 def test_where_the_map_does_not_reach_the_band_nothing_is_sharp() -> None:
-    assert _sharpness(Ellipse(900, 900, 50, 40, 0), np.ones(SHAPE, np.float32)) == 0
+    away_px = Ellipse(900, 900, 50, 40, 0).signed_distance_px(SHAPE)
+    assert _sharpness(away_px, 40, np.ones(SHAPE, np.float32)) == 0
 
 
 def test_the_band_is_a_share_of_the_minor_semi_axis() -> None:
     """Of 60 px: 9 px to both sides."""
-    ellipse = Ellipse(192, 128, 120, 60, 0.0)
-    away_px = np.abs(ellipse.signed_distance_px(SHAPE))
+    signed_px = Ellipse(192, 128, 120, 60, 0.0).signed_distance_px(SHAPE)
+    away_px = np.abs(signed_px)
     sure = np.where(away_px < 9, 1.0, 0.5).astype(np.float32)
-    assert _sharpness(ellipse, sure) == 1
+    assert _sharpness(signed_px, 60, sure) == 1
     wavering = np.where(away_px < 8.8, 0.5, 1.0).astype(np.float32)
     in_band = away_px < 9
-    assert _sharpness(ellipse, wavering) == pytest.approx((away_px[in_band] >= 8.8).mean())
-    assert _sharpness(ellipse, wavering) > 0
+    assert _sharpness(signed_px, 60, wavering) == pytest.approx((away_px[in_band] >= 8.8).mean())
+    assert _sharpness(signed_px, 60, wavering) > 0
 
 
 def test_a_speck_too_small_for_a_head_does_not_hide_one() -> None:
