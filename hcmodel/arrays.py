@@ -5,7 +5,6 @@ Axes are in NumPy's order: rows down, then columns to the right; B counts images
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,9 +25,3 @@ Mask = NDArray[np.bool_]
 def shape_of(image: NDArray[np.generic]) -> tuple[int, int]:
     """Return ``(rows, columns)`` of an image, grey or in colour."""
     return image.shape[0], image.shape[1]
-
-
-def level_counts(image: GreyImage) -> NDArray[np.int64]:
-    """Return ``(256,)``: how many pixels have each grey level; above 2^24 the nearest float32."""
-    counts = cv2.calcHist([image], [0], None, [256], [0, 256])
-    return counts.ravel().astype(np.int64)

@@ -15,6 +15,7 @@ import numpy as np
 from hcmodel.arrays import FloatArray, GreyImage, Tensor
 from hcmodel.geometry import Ellipse
 from hcmodel.preprocess import chained, stretch
+from hcmodel.shrink import shrunk
 
 ROWS, COLUMNS = 80, 104
 """The raster on which an outline is seen, its major axis along the rows."""
@@ -52,10 +53,10 @@ def seen_along(
     # By area first, so that nothing aliases; what is left to do is a turn and a small step.
     along_x, along_y = np.minimum(1, np.linalg.norm(to_raster[:, :2], axis=0))
     width, height = max(1, round(part.shape[1] * along_x)), max(1, round(part.shape[0] * along_y))
-    shrunk = cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA)
+    small = shrunk(part, (height, width))
     back = stretch((height, width), (part.shape[0], part.shape[1]))
     size = (raster[1], raster[0])
-    seen = cv2.warpAffine(shrunk, chained(to_raster, back), size, flags=cv2.INTER_LINEAR)
+    seen = cv2.warpAffine(small, chained(to_raster, back), size, flags=cv2.INTER_LINEAR)
     return np.asarray(seen, np.uint8)
 
 

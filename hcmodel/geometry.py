@@ -155,4 +155,4 @@ def perimeter(semi_axis_a: float, semi_axis_b: float) -> float:
 
 def covered(away_px: FloatImage) -> FloatImage:
     """Return the share of each pixel inside of a border at these signed distances, 0 to 1."""
-    return np.clip(0.5 - away_px, 0, 1)
+    return np.asarray(np.clip(0.5 - away_px, 0, 1))

@@ -9,8 +9,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from hcmodel.arrays import GreyImage, level_counts
+from hcmodel.arrays import GreyImage
 from hcmodel.geometry import Ellipse
+from hcmodel.levels import level_counts
 
 AROUND = 1.35
 """So many times the head's size is looked at: frames, text and bars lie farther away."""

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from hcmodel.arrays import FloatArray, GreyImage, Tensor
+from hcmodel.arrays import FloatArray, FloatImage, GreyImage, Tensor
 from hcmodel.ellipse_fit import fit_points
 from hcmodel.geometry import Ellipse
 from hcmodel.preprocess import stretch
+from hcmodel.shrink import Span, shrunk
 
 ROWS, COLUMNS = 64, 128
 """Steps across the outline, from inside to outside, and along it, once around."""
@@ -48,7 +49,6 @@ def unrolled(pixels: GreyImage, head: Ellipse) -> GreyImage:
     scale = min(1.0, MAX_SEMI_AXIS_PX / head.semi_axis_a_px)
     rows, columns = pixels.shape
     width, height = max(1, round(columns * scale)), max(1, round(rows * scale))
-    shrunk = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
     seen = head.transformed(stretch((rows, columns), (height, width)))
     radii = 1 + REACH * ((2 * np.arange(ROWS) + 1) / ROWS - 1)
     rays_px = _rays(seen, COLUMNS)
@@ -56,7 +56,17 @@ def unrolled(pixels: GreyImage, head: Ellipse) -> GreyImage:
         (center + np.outer(radii, ray)).astype(np.float32)
         for center, ray in zip(seen.center_px, rays_px.T, strict=True)
     )
-    return np.asarray(cv2.remap(shrunk, x_px, y_px, cv2.INTER_LINEAR), np.uint8)
+    along, down = _reached(x_px, width), _reached(y_px, height)
+    part = shrunk(pixels, (height, width), down, along)
+    x_px -= np.float32(along[0])
+    y_px -= np.float32(down[0])
+    return np.asarray(cv2.remap(part, x_px, y_px, cv2.INTER_LINEAR), np.uint8)
+
+
+def _reached(places_px: FloatImage, count: int) -> Span:
+    """Return which of ``count`` lines are seen from some places among them, one at least."""
+    first = min(max(math.floor(places_px.min()), 0), count - 1)
+    return first, max(min(math.floor(places_px.max()) + 2, count), first + 1)
 
 
 def outline_tensor(bands: GreyImage) -> Tensor:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from hcmodel.arrays import GreyImage, Mask, level_counts, shape_of
+from hcmodel.arrays import GreyImage, Mask, shape_of
 from hcmodel.geometry import Ellipse
+from hcmodel.levels import level_counts
 from hcmodel.preprocess import stretch
 
 RASTER_PX = 400
