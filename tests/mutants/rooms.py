@@ -108,7 +108,7 @@ ROOMS = (
     Room(
         "intake",
         ("worker/intake/submit", "worker/intake/discover", "worker/intake/pixel_sizes"),
-        ("integration/test_intake",),
+        ("unit/test_discover", "unit/test_taking_in"),
     ),
     Room(
         "exit codes",

@@ -248,8 +248,9 @@ def test_what_is_given_back_was_never_tried(ledger: ClockedLedger) -> None:
 
 
 def test_what_is_given_back_with_an_error_was_tried(ledger: ClockedLedger) -> None:
-    spent, other = ledger.put("one", 2)
+    spent, other, ended = ledger.put("one", 3)
     claim(ledger, [other], B, lease_s=60)
+    change(ledger, ended, state="rejected", owner=A)
     because = HcBatchError("a KeyError")
     for attempt in (1, 2, 3):
         assert ids_of(claim(ledger, [spent], A, lease_s=60)) == [spent]
@@ -258,7 +259,7 @@ def test_what_is_given_back_with_an_error_was_tried(ledger: ClockedLedger) -> No
         assert ledger.history()[-1] == told
     row = ledger.scan(spent)
     assert (row.state, row.code, row.message) == ("failed", because.code, str(because))
-    assert ledger.scan(other).owner == B
+    assert (ledger.scan(other).owner, ledger.scan(ended).state) == (B, "rejected")
 
 
 def test_in_which_states_an_event_may_happen() -> None:

@@ -92,6 +92,12 @@ def test_the_rate_is_that_of_the_last_minutes_ends(ledger: ClockedLedger) -> Non
     assert rate() == 3 / 59.999
     changed(ledger, ids[5], present, "duplicate")
     assert rate() == 4 / 59.999
+    ledger.wait_s(60)
+    assert rate() is None
+    for number, later_s in enumerate((-0.001, 0.499)):
+        changed(ledger, ids[number], ledger.present + timedelta(seconds=later_s))
+    ledger.wait_s(0.499)
+    assert rate() == 2 / 0.5
 
 
 def test_ends_at_one_moment_have_no_rate(ledger: ClockedLedger) -> None:
@@ -229,7 +235,7 @@ def test_the_latest_batches_come_first(ledger: ClockedLedger) -> None:
             "kind": "watch" if number == 7 else "run",
             "request_key": str(number),
             "label": f"/{number}",
-            "created_at": BEGUN + timedelta(minutes=number // 2),
+            "created_at": BEGUN + timedelta(minutes=(21 - number) // 2),
             "intake_done_at": BEGUN if number == 7 else None,
         }
         for number in range(22)
@@ -241,10 +247,10 @@ def test_the_latest_batches_come_first(ledger: ClockedLedger) -> None:
         ]
         connection.execute(insert(ScanRow), scans)
     found = latest_batches(ledger)
-    assert [each.batch for each in found] == [f"b{number:02}" for number in range(21, 1, -1)]
-    assert [each.batch for each in latest_batches(ledger, 2)] == ["b21", "b20"]
-    seventh = found[14]
+    assert [each.batch for each in found] == [f"b{number ^ 1:02}" for number in range(20)]
+    assert [each.batch for each in latest_batches(ledger, 2)] == ["b01", "b00"]
+    seventh = found[6]
     assert (seventh.batch, seventh.kind, seventh.label) == ("b07", "watch", "/7")
-    assert (seventh.created_at, seventh.intake_done) == (BEGUN + timedelta(minutes=3), True)
+    assert (seventh.created_at, seventh.intake_done) == (BEGUN + timedelta(minutes=7), True)
     assert seventh.counts == dict.fromkeys(Status, 0) | {Status.QUEUED: 1}
     assert [each.intake_done for each in found].count(True) == 1

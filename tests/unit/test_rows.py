@@ -172,7 +172,7 @@ def test_parts_that_are_asked_for_ahead_come_in_order(ahead: int, count: int) ->
         ("source", False, "scans.source"),
     ],
 )
-def test_what_postgresql_is_asked_for(name: str, is_text: bool, statement: str) -> None:
+def test_what_a_server_is_asked_for(name: str, is_text: bool, statement: str) -> None:
     column = room._plain(name, is_text=is_text)
     told = column.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})
     assert str(told) == statement
