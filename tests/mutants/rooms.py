@@ -100,6 +100,7 @@ ROOMS = (
             "worker/watching/move_finished",
         ),
         (
+            "unit/test_watched_files",
             "integration/test_watch",
             "integration/test_watch_changes",
             "integration/test_watch_folders",
