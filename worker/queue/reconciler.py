@@ -56,8 +56,14 @@ def free_lost(database: Database, *, expired: bool = True) -> int:
 def publish_due(database: Database, publisher: Publisher, settings: Settings) -> int:
     """Publish what waits in the ledger but not in the broker; return how many scans."""
     published = 0
+    begun_s = time.monotonic()
     list_empty = not publisher.waiting()
-    while ids := take_unpublished(database, list_empty=list_empty, grace_s=settings.reconcile_s):
+    while ids := take_unpublished(
+        database,
+        list_empty=list_empty,
+        # As of the beginning: what was published since is not due again, however long this takes.
+        grace_s=settings.reconcile_s + time.monotonic() - begun_s,
+    ):
         publisher.publish(ids)
         published += len(ids)
         REPUBLISHED.inc(len(ids))

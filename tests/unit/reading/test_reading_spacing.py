@@ -6,6 +6,7 @@ import struct
 from dataclasses import replace
 
 import pytest
+from pydicom.dataset import Dataset
 from pydicom.uid import (
     EnhancedUSVolumeStorage,
     ExplicitVRLittleEndian,
@@ -17,7 +18,7 @@ from pydicom.uid import (
 from hcmodel.geometry import Spacing
 from worker import errors
 from worker.reading import read
-from worker.reading.spacing import region_of_head, whole_raster
+from worker.reading.spacing import candidate_regions, region_of_head, whole_raster
 from worker.scan import Box, Region
 
 US_RETIRED = "1.2.840.10008.5.1.4.1.1.6"
@@ -61,6 +62,12 @@ def test_enhanced_volume_is_refused_even_with_a_manual_scale(image, region, save
         read(path)
     with pytest.raises(errors.EnhancedUsVolume):
         read(path, manual=Spacing(0.1, 0.1))
+
+
+@pytest.mark.parametrize("manual", [None, Spacing(0.1, 0.1)])
+def test_a_volume_has_no_regions_whoever_asks(manual):
+    with pytest.raises(errors.EnhancedUsVolume):
+        candidate_regions(Dataset(), EnhancedUSVolumeStorage, (60, 80), manual)
 
 
 NOT_SPATIAL = {
