@@ -6,7 +6,7 @@ column; a field whose type is another dataclass is a part, and stands for its ow
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from types import NoneType
@@ -65,6 +65,17 @@ def assembled(kind: type[Whole], values: Mapping[str, Any]) -> Whole:
     """
     return kind(
         *[values[name] if part is None else assembled(part, values) for name, part in _fields(kind)]
+    )
+
+
+def in_order(kind: type[Whole], values: Iterable[Any]) -> Whole:
+    """Return the dataclass with these values, which stand in the order of ``columns_of``.
+
+    As ``assembled``, and quicker. Raises ``StopIteration`` where one is missing.
+    """
+    line = iter(values)
+    return kind(
+        *[next(line) if part is None else in_order(part, line) for _, part in _fields(kind)]
     )
 
 

@@ -15,11 +15,11 @@ from worker.pages.address import asked, place_word
 from worker.pages.one_scan import keep, row_asked_for
 from worker.pages.opinions import ELLIPSE
 from worker.pages.site import Site
-from worker.reports.record import record_of
+from worker.reports.record import record_of, record_of_line
 from worker.result import NOTICE, Status
-from worker.store.listing import history_of, page_of
+from worker.store.listing import history_of, lines_of_page
 from worker.store.reviews import REASONS, StoredReview, Verdict, reviews_of
-from worker.store.rows import ReportRow
+from worker.store.rows import COLUMNS, ReportRow
 
 _ROWS = 100
 
@@ -47,9 +47,11 @@ def results_data(site: Site, request: Request) -> Response:
     """Return a page of rows. Raises ``FilterInvalid`` and ``BatchUnknown``."""
     wanted = asked(request.query_params, site.database)
     unseen_by = request.scope["hc_visitor"].name if wanted.unseen else None
-    page = page_of(ReportRow, site.database, wanted.which, wanted.after, _ROWS, unseen_by=unseen_by)
+    page = lines_of_page(
+        COLUMNS, site.database, wanted.which, wanted.after, _ROWS, unseen_by=unseen_by
+    )
     after = None if page.next is None else place_word(page.next)
-    return _answer({"rows": [record_of(row) for row in page.rows], "after": after})
+    return _answer({"rows": [record_of_line(line) for line in page.rows], "after": after})
 
 
 def scan_data(site: Site, request: Request) -> Response:
@@ -95,7 +97,11 @@ def description(*, may_review: bool) -> dict[str, Any]:
         _parameter(
             "status", "may be given several times", {"enum": [each.value for each in Status]}
         ),
-        _parameter("source", "a part of the path; * and ? are wildcards"),
+        _parameter(
+            "source",
+            "a part of the path; * and ? are wildcards. Of a large ledger some rows are looked at: "
+            "there may be few or none, and yet an after to go on from",
+        ),
         _parameter("since", "ISO 8601; rows from this time on", {"format": "date-time"}),
         _parameter("until", "ISO 8601; rows before this time", {"format": "date-time"}),
         _parameter("unseen", "anything: only what you have not reviewed"),

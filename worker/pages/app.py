@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import anyio
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -34,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 Answer = Callable[[Site, Request], Response]
 _STATIC = Path(__file__).parent / "static"
-_LEDGER, _IMAGES = anyio.CapacityLimiter(4), anyio.CapacityLimiter(2)
+_LEDGER, _IMAGES = ThreadPoolExecutor(4, "ledger"), ThreadPoolExecutor(2, "images")
 """Threads: more would only wait for each other, and an image must not keep a page waiting."""
 
 
@@ -75,10 +76,21 @@ def _guarded(site: Site, answer: Answer) -> Callable[[Request], Awaitable[Respon
         refusal = _refusal(site, request)
         if refusal is not None:
             return refusal
-        limiter = _IMAGES if answer is one_scan.scan_image else _LEDGER
-        return await anyio.to_thread.run_sync(answer, site, request, limiter=limiter)
+        if answer is one_scan.scan_image:
+            return await _in_thread(_IMAGES, answer, site, request)
+        return await _in_thread(_LEDGER, in_one_view, request)
+
+    def in_one_view(request: Request) -> Response:
+        with site.database.one_view():
+            return answer(site, request)
 
     return guarded
+
+
+async def _in_thread(
+    threads: ThreadPoolExecutor, answer: Callable[..., Response], *given: object
+) -> Response:
+    return await asyncio.get_running_loop().run_in_executor(threads, answer, *given)
 
 
 def _form(site: Site) -> Callable[[Request], Awaitable[Response]]:
@@ -87,9 +99,7 @@ def _form(site: Site) -> Callable[[Request], Awaitable[Response]]:
         if refusal is not None:
             return refusal
         form = await request.form(max_files=0, max_fields=20)
-        return await anyio.to_thread.run_sync(
-            one_scan.store_review, site, request, form, limiter=_LEDGER
-        )
+        return await _in_thread(_LEDGER, one_scan.store_review, site, request, form)
 
     return stored
 
@@ -103,9 +113,7 @@ def _json(site: Site) -> Callable[[Request], Awaitable[Response]]:
             given = json.loads(await request.body())
         except (ValueError, RecursionError):
             raise ReviewInvalid("it is no JSON") from None
-        return await anyio.to_thread.run_sync(
-            api.review_data, site, request, given, limiter=_LEDGER
-        )
+        return await _in_thread(_LEDGER, api.review_data, site, request, given)
 
     return stored
 

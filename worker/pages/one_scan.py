@@ -17,10 +17,9 @@ from worker.pages.opinions import request_key_of, review_of
 from worker.pages.pictures import png_of
 from worker.pages.site import Site
 from worker.reports.exam_facts import sources_of
-from worker.reports.studies import MEANINGS, NoStudyHc, grouped, select_sights
+from worker.reports.studies import MEANINGS, NoStudyHc, grouped, sights_of_study
 from worker.reports.study_rows import StudyRow, study_rows
 from worker.result import Status
-from worker.store.filter import Filter
 from worker.store.listing import ListedRow, Place, history_of, page_of, row_of, rows_of_study
 from worker.store.reviews import REASONS, add_review, reviews_of
 from worker.store.rows import ReportRow
@@ -29,6 +28,7 @@ from worker.store.session import Database
 logger = logging.getLogger(__name__)
 
 _OF_STUDY = 24
+_KINDS = codes_of(HcBatchError)
 _SHOWN_ABOVE = (
     "status",
     "hc_mm",
@@ -68,7 +68,7 @@ def scan_page(site: Site, request: Request) -> Response:
 
 def heads_of(database: Database, study_instance_uid: str) -> list[StudyRow]:
     """Return what all images of a study say together: a row per fetus and instrument."""
-    sights = select_sights(database, Filter(study=study_instance_uid))
+    sights = sights_of_study(database, study_instance_uid)
     return list(study_rows(grouped(sights), sources_of(database, [study_instance_uid])))
 
 
@@ -114,9 +114,13 @@ def row_asked_for(site: Site, request: Request) -> ReportRow:
 def _next(site: Site, row: ReportRow, wanted: Asked, reviewer: str) -> int | None:
     """Return the scan after this one, of those that the address asks for."""
     unseen_by = reviewer if wanted.unseen else None
-    place = Place(Status(row.status), row.scan_id)
-    page = page_of(ListedRow, site.database, wanted.which, place, limit=1, unseen_by=unseen_by)
-    return page.rows[0].scan_id if page.rows else None
+    place: Place | None = Place(Status(row.status), row.scan_id)
+    while place is not None:
+        page = page_of(ListedRow, site.database, wanted.which, place, limit=1, unseen_by=unseen_by)
+        if page.rows:
+            return page.rows[0].scan_id
+        place = page.next
+    return None
 
 
 def _facts(row: ReportRow) -> list[tuple[Column, object]]:
@@ -130,5 +134,4 @@ def _facts(row: ReportRow) -> list[tuple[Column, object]]:
 
 
 def _remedy(code: str | None) -> str:
-    kinds = codes_of(HcBatchError)
-    return kinds[code]().remedy if code in kinds else ""
+    return _KINDS[code]().remedy if code in _KINDS else ""

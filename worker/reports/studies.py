@@ -10,7 +10,7 @@ from statistics import fmean, median
 from hcmodel.study import Repeat, StudyHc, are_of_one_head, combined
 from worker.result import Status
 from worker.store.filter import Filter
-from worker.store.rows import ReportRow, select_columns
+from worker.store.rows import ReportRow, lines_of_study, select_columns
 from worker.store.session import Database
 
 
@@ -277,3 +277,9 @@ def select_sights(database: Database, which: Filter) -> Iterator[Sight]:
     for part in select_columns(database, which, _SIGHT_COLUMNS):
         for values in zip(*part, strict=True):
             yield Sight(*values)
+
+
+def sights_of_study(database: Database, study_instance_uid: str) -> list[Sight]:
+    """Return what the rows of one study say of their frames."""
+    lines = lines_of_study(database, study_instance_uid, _SIGHT_COLUMNS)
+    return [Sight(*line[:-1], line.study_date and line.study_date.isoformat()) for line in lines]

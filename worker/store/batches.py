@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
-from sqlalchemy import Connection, exists, or_, select, text, true, update
+from sqlalchemy import Connection, Text, bindparam, exists, or_, select, text, true, update
 
 from hcmodel.spacing import Spacing
 from worker.errors import BatchAmbiguous, BatchUnknown
@@ -81,6 +81,9 @@ def open_batch(database: Database, kind: BatchKind, request_key: str, label: str
         return batch_id
 
 
+_NAMED = select(BatchRow.id).where(BatchRow.id == bindparam("name", type_=Text))
+
+
 def find_batch(database: Database, name: str) -> str:
     """Return the batch of this name, or the only one whose name begins so; ``last`` is the newest.
 
@@ -91,9 +94,11 @@ def find_batch(database: Database, name: str) -> str:
     newest = select(BatchRow.id).order_by(BatchRow.created_at.desc(), BatchRow.id.desc()).limit(1)
     begun = select(BatchRow.id).where(BatchRow.id.startswith(name, autoescape=True))
     with database.reading() as connection:
+        if connection.scalar(_NAMED, {"name": name}) is not None:
+            return name
         ids = list(connection.scalars(newest if name == LAST else begun))
-    if name in ids or len(ids) == 1:
-        return name if name in ids else ids[0]
+    if len(ids) == 1:
+        return ids[0]
     raise BatchAmbiguous(f"{len(ids)} begin with {name}") if ids else BatchUnknown(name)
 
 

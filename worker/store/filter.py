@@ -9,6 +9,7 @@ from pathlib import PurePath
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Select,
     String,
@@ -82,6 +83,15 @@ def is_latest() -> ColumnElement[bool]:
     )
 
 
+def scans_of_study(study: str | BindParameter[str]) -> Select[Any]:
+    """Return the query for the numbers of a study's scans, duplicates of them too."""
+    # The ids first, by their indexes: through the rows' outer join it would be every scan.
+    of_study = RESULT_COLUMNS["study_instance_uid"] == study
+    measured = select(ResultRow.scan_id).where(of_study)
+    again = select(ScanRow.id).where(ScanRow.duplicate_of.in_(measured))
+    return select(union(measured, again).subquery("of_study").c.scan_id)
+
+
 def _of_scan(which: Filter) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
     if which.batch is not None:
@@ -93,13 +103,15 @@ def _of_scan(which: Filter) -> list[ColumnElement[bool]]:
     if which.until is not None:
         found.append(ScanRow.changed_at < which.until)
     if which.source is not None:
-        found.append(ScanRow.source.like(_like(which.source), escape="\\"))
+        found.append(ScanRow.source.like(like_pattern(which.source), escape="\\"))
     if which.codes is not None:
         found.append(ScanRow.code.in_(which.codes))
     if which.models is not None:
-        found.append(or_(*(ScanRow.model.like(_like(each), escape="\\") for each in which.models)))
+        found.append(
+            or_(*(ScanRow.model.like(like_pattern(each), escape="\\") for each in which.models))
+        )
     if which.study is not None:
-        found.append(ScanRow.id.in_(_scans_of_study(which.study)))
+        found.append(ScanRow.id.in_(scans_of_study(which.study)))
     if which.latest:
         found.append(is_latest())
     return found
@@ -119,15 +131,8 @@ def _of_result(which: Filter) -> list[ColumnElement[bool]]:
     return found
 
 
-def _scans_of_study(study: str) -> Select[Any]:
-    # The ids first, by their indexes: through the rows' outer join it would be every scan.
-    of_study = RESULT_COLUMNS["study_instance_uid"] == study
-    measured = select(ResultRow.scan_id).where(of_study)
-    again = select(ScanRow.id).where(ScanRow.duplicate_of.in_(measured))
-    return select(union(measured, again).subquery("of_study").c.scan_id)
-
-
-def _like(text: str) -> str:
+def like_pattern(text: str) -> str:
+    """Return a part of a text, or a pattern with ``*`` and ``?``, as LIKE has it."""
     literally = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     if "*" not in text and "?" not in text:
         return f"%{literally}%"

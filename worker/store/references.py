@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import select
+from sqlalchemy import Text, bindparam, select
 
 from worker.reference import AgeSource, Derivation, Reference
 from worker.store.session import Database
@@ -44,6 +44,13 @@ def insert_references(database: Database, batch_id: str, found: Sequence[NewRefe
         connection.execute(database.insert_new(ReferenceRow), rows)
 
 
+_OF_STUDIES = (
+    select(ReferenceRow.__table__)
+    .where(ReferenceRow.study_instance_uid.in_(bindparam("studies", type_=Text, expanding=True)))
+    .order_by(ReferenceRow.id)
+)
+
+
 def references_of(
     database: Database, studies: Collection[str]
 ) -> dict[str, dict[str | None, Reference]]:
@@ -53,13 +60,8 @@ def references_of(
     """
     found: dict[str, dict[str | None, Reference]] = {}
     for part in _parts(sorted(studies)):
-        statement = (
-            select(ReferenceRow.__table__)
-            .where(ReferenceRow.study_instance_uid.in_(part))
-            .order_by(ReferenceRow.id)
-        )
         with database.reading() as connection:
-            for row in connection.execute(statement):
+            for row in connection.execute(_OF_STUDIES, {"studies": part}):
                 of_study = found.setdefault(row.study_instance_uid, {})
                 of_study[row.fetus or None] = Reference(
                     fetus=row.fetus or None,

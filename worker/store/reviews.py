@@ -8,12 +8,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, bindparam, select
 
 from worker.columns import assembled
 from worker.store.filter import Filter, conditions, scans_with_results
 from worker.store.session import Database
-from worker.store.tables import RESULT_COLUMNS, ReviewRow, ScanRow
+from worker.store.tables import RESULT_COLUMNS, Id, ReviewRow, ScanRow
 
 
 class Verdict(StrEnum):
@@ -90,16 +90,20 @@ def add_review(database: Database, review: Review, request_key: str) -> bool:
         return connection.scalar(statement) is not None
 
 
+_REVIEWS = (
+    select(ReviewRow.__table__)
+    .where(ReviewRow.scan_id.in_(bindparam("scan_ids", type_=Id, expanding=True)))
+    .order_by(ReviewRow.scan_id, ReviewRow.id)
+)
+
+
 def reviews_of(database: Database, scan_ids: Collection[int]) -> dict[int, list[StoredReview]]:
     """Return all reviews of these scans, the oldest first."""
-    statement = (
-        select(ReviewRow.__table__)
-        .where(ReviewRow.scan_id.in_(scan_ids))
-        .order_by(ReviewRow.scan_id, ReviewRow.id)
-    )
     found: dict[int, list[StoredReview]] = {}
+    if not scan_ids:
+        return found
     with database.reading() as connection:
-        for row in connection.execute(statement):
+        for row in connection.execute(_REVIEWS, {"scan_ids": list(scan_ids)}):
             found.setdefault(row.scan_id, []).append(_stored(row._asdict()))
     return found
 

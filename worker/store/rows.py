@@ -8,13 +8,26 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache
 from itertools import groupby
 from typing import Annotated, Any
 
-from sqlalchemy import ColumnElement, Select, SQLColumnExpression, func, select, type_coerce
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Integer,
+    Row,
+    Select,
+    SQLColumnExpression,
+    Text,
+    bindparam,
+    func,
+    select,
+    type_coerce,
+)
 from sqlalchemy.types import NullType
 
-from worker.columns import assembled, columns_of
+from worker.columns import columns_of, in_order
 from worker.exam import Exam
 from worker.result import (
     Code,
@@ -27,7 +40,7 @@ from worker.result import (
     PixelOrigin,
     Scale,
 )
-from worker.store.filter import Filter, conditions, scans_with_results
+from worker.store.filter import Filter, conditions, scans_of_study, scans_with_results
 from worker.store.session import Database, binary_numbers
 from worker.store.tables import RESULT_COLUMNS, ScanRow
 
@@ -105,17 +118,38 @@ def select_rows(
 
 
 def _yielded(database: Database, statement: Select[Any]) -> Iterator[ReportRow]:
-    with database.reading() as connection:
-        connection = connection.execution_options(yield_per=_FETCH)
-        with closing(connection.execute(statement)) as lines:
-            for line in lines:
-                yield assembled(ReportRow, line._asdict())
+    with (
+        database.reading() as connection,
+        closing(connection.execute(statement, execution_options={"yield_per": _FETCH})) as lines,
+    ):
+        for line in lines:
+            yield in_order(ReportRow, line)
 
 
 def select_scans(database: Database, scan_ids: Collection[int]) -> Iterator[ReportRow]:
     """Yield the rows of these scans, in the order of submission."""
     statement = rows_statement(Filter()).where(ScanRow.id.in_(scan_ids)).order_by(ScanRow.id)
     yield from _yielded(database, statement)
+
+
+def lines_of_study(
+    database: Database, study_instance_uid: str, names: tuple[str, ...], limit: int = 2**31 - 1
+) -> Sequence[Row[Any]]:
+    """Return the values of these columns of one study's rows, in the order of submission."""
+    with database.reading() as connection:
+        asked = {"study": study_instance_uid, "limit": limit}
+        return connection.execute(_of_study(names), asked).all()
+
+
+@cache
+def _of_study(names: tuple[str, ...]) -> Select[Any]:
+    study: BindParameter[str] = bindparam("study", type_=Text)
+    return (
+        rows_statement(Filter(), names)
+        .where(ScanRow.id.in_(scans_of_study(study)))
+        .order_by(ScanRow.id)
+        .limit(bindparam("limit", type_=Integer))
+    )
 
 
 def select_by_study(
@@ -160,8 +194,8 @@ def select_columns(
     plain = [_plain(name, is_text=is_text).label(name) for name in names]
     statement = _ordered(_selected(which, plain), sort, newest_first).limit(limit)
     with database.reading() as connection, binary_numbers(connection):
-        connection = connection.execution_options(yield_per=_FETCH_COLUMNS)
-        with closing(connection.execute(statement)) as lines:
+        in_parts = {"yield_per": _FETCH_COLUMNS}
+        with closing(connection.execute(statement, execution_options=in_parts)) as lines:
             # SQLite computes in this process, and would only be slowed down.
             ahead = 0 if is_text else _PARTS_AHEAD
             with closing(_ahead(lines.partitions(), ahead)) as parts:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,17 +45,48 @@ _POSTGRESQL_ARGUMENTS = {
 }
 
 
+class _View(ExitStack):
+    """A connection for reading that is taken when somebody asks for it."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__()
+        self._engine = engine
+        self._taken: Connection | None = None
+
+    def connection(self) -> Connection:
+        """Return the connection, the same each time."""
+        if self._taken is None:
+            connecting = self._engine.connect().execution_options(**_READING)
+            self._taken = self.enter_context(connecting)
+        return self._taken
+
+
 class Database:
     """The ledger's database, whose tables are those of this version."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._of_thread = threading.local()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Open one consistent view, which never makes a writer wait; raises as ``translated``."""
-        with translated(), self.engine.connect().execution_options(**_READING) as connection:
-            yield connection
+        view: _View | None = getattr(self._of_thread, "view", None)
+        if view is None:
+            with translated(), self.engine.connect().execution_options(**_READING) as connection:
+                yield connection
+        else:
+            with translated():
+                yield view.connection()
+
+    @contextmanager
+    def one_view(self) -> Iterator[None]:
+        """Let all that this thread reads meanwhile come through one connection, taken once."""
+        with translated(), _View(self.engine) as self._of_thread.view:
+            try:
+                yield
+            finally:
+                self._of_thread.view = None
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:

@@ -100,7 +100,7 @@ class ScanRow(Base):
     __table_args__ = (
         UniqueConstraint("batch_id", "source", "frame", "version"),
         CheckConstraint(f"state in ({', '.join(repr(s.value) for s in Status)})", name="state"),
-        Index(None, "state", "id"),
+        Index(None, "state", "id", "source"),
         Index(None, "state", "published_at"),
         Index(None, "state", "lease_until"),
         Index(None, "batch_id", "state", "changed_at"),
