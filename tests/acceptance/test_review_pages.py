@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
 
 from rig.browser import chromium, open_page, serious_findings
 from rig.pages import Pages, own_copy, serving
+from rig.stored_rows import put_batch, put_row
+from worker.settings import Settings
+from worker.store.session import open_database
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +30,53 @@ def browser() -> Iterator[Browser]:
     """One browser for all."""
     with chromium() as browser:
         yield browser
+
+
+def put_study(environment: dict[str, str]) -> int:
+    """Put a study of four images beside what was measured; return its first scan."""
+    ended: list[tuple[str, dict[str, object]]] = [
+        ("measured", {"hc_mm": 175.5, "hc_low_mm": 172.0, "hc_high_mm": 179.0}),
+        ("measured", {"hc_mm": 176.5, "hc_low_mm": 173.0, "hc_high_mm": 180.0}),
+        ("flagged", {"hc_mm": 190.0, "flags": ("low-confidence",)}),
+        ("rejected", {"code": "no-head"}),
+    ]
+    with open_database(Settings.from_environment(environment)) as database:
+        batch = put_batch(database, "a-study")
+        study = {"study_instance_uid": f"1.2.826.0.1.{'3680043' * 6}", "rows": 540, "columns": 800}
+        first, *_ = [
+            put_row(database, batch, f"/{number}.dcm", status, **study, **values)
+            for number, (status, values) in enumerate(ended)
+        ]
+    return first
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_hc_of_a_study_stands_beside_the_image(
+    phantoms_measured: dict[str, str],
+    tmp_path: Path,
+    browser: Browser,
+    scheme: str,
+    width: int,
+) -> None:
+    environment = own_copy(phantoms_measured, tmp_path)
+    scan = put_study(environment)
+    viewport = {"width": width, "height": 800}
+    with (
+        serving(environment) as pages,
+        open_page(browser, color_scheme=scheme, viewport=viewport) as (page, _),
+    ):
+        page.goto(f"{pages.url}/scans/{scan}")
+        assert serious_findings(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        told = page.locator("#study + ul").inner_text()
+        assert "176.0 mm" in told
+        assert "flagged: 1, without HC: 1" in told
+        assert page.locator(".siblings li").all_inner_texts()[-1].endswith("no-head")
+        study, facts = page.locator("#study"), page.locator("summary").first
+        assert study.bounding_box()["y"] < facts.bounding_box()["y"]  # type: ignore[index]
+        tallest = "Math.max(...[...document.querySelectorAll('tr')].map(row => row.offsetHeight))"
+        assert page.evaluate(tallest) < 160, "no word is broken into letters"
 
 
 def measured_scans(pages: Pages) -> list[dict[str, object]]:

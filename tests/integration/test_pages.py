@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 
 import cv2
@@ -16,12 +18,17 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from starlette.types import ASGIApp
 
 from cli.serve import _login
 from hcmodel.geometry import Ellipse, Spacing
 from rig.pages import COMMAND, Pages, own_copy, serving
+from worker.pages.access import Access
+from worker.pages.app import make_app
 from worker.pages.opinions import ELLIPSE
+from worker.pages.site import Site
 from worker.reading import read
+from worker.roots import Roots
 from worker.settings import Settings
 from worker.store.listing import ORDER
 from worker.store.session import open_database
@@ -118,6 +125,25 @@ def test_a_filter_that_cannot_be_read_is_named(pages: Pages, query: str, named: 
     answer = pages.get(f"/results?{query}")
     assert answer.status_code in (400, 404)
     assert named in answer.text
+
+
+def test_a_search_that_is_not_at_its_end_says_so(
+    measured: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.store.listing.LOOKED_AT", 1)
+
+    async def ask(app: ASGIApp) -> tuple[str, str]:
+        line = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=line, base_url="http://localhost") as client:
+            first = (await client.get("/results?source=nosuch")).text
+            following = re.search(r'href="([^"]*)">Look on', first)
+            assert following is not None
+            return first, (await client.get(unescape(following[1]))).text
+
+    with open_database(Settings.from_environment(measured)) as database:
+        site = Site(database, Roots(), None, Access("mary"), False)  # type: ignore[arg-type]
+        for text in asyncio.run(ask(make_app(site))):
+            assert "No row yet: 1 paths were looked at" in text
 
 
 def test_an_image_is_what_was_read(pages: Pages) -> None:

@@ -35,6 +35,9 @@ A_DAY = datetime(2026, 1, 3, tzinfo=UTC)
         {"since": A_DAY},
         {"until": A_DAY, "statuses": [Status.FAILED]},
         {"since": datetime(2027, 1, 1, tzinfo=UTC)},
+        {"source": "/3/"},
+        {"source": "/scans/4*7.dcm", "batch": "2026-7"},
+        {"source": "/nosuch/", "since": A_DAY},
     ],
 )
 def test_pages_have_all_rows_once(database: Database, asked_for: dict[str, Any]) -> None:
@@ -51,6 +54,24 @@ def test_pages_have_all_rows_once(database: Database, asked_for: dict[str, Any])
         if (after := page.next) is None:
             break
     assert shown == [row.scan_id for row in rows]
+
+
+@pytest.mark.parametrize("source", ["/3/", "/nosuch/"])
+def test_a_part_of_a_path_is_looked_for_some_rows_at_a_time(
+    database: Database, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    fill(database, 6000)
+    monkeypatch.setattr("worker.store.listing.LOOKED_AT", 500)
+    which = Filter(source=source)
+    shown: list[int] = []
+    after, pages = None, 0
+    while pages == 0 or after is not None:
+        page = page_of(ListedRow, database, which, after, limit=100)
+        assert page.rows or page.next is None or page.looked_at == 500
+        shown += [row.scan_id for row in page.rows]
+        after, pages = page.next, pages + 1
+    assert sorted(shown) == [row.scan_id for row in select_rows(database, which)]
+    assert pages >= 6000 / 500
 
 
 @pytest.fixture(scope="module")

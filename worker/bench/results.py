@@ -137,7 +137,9 @@ def fill(database: Database, rows: int) -> None:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT setval('scans_id_seq', :rows)"), {"rows": rows})
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql("ANALYZE")
+        # PostgreSQL would clear up by itself within minutes, in the middle of a measurement.
+        is_sqlite = connection.dialect.name == "sqlite"
+        connection.exec_driver_sql("ANALYZE" if is_sqlite else "VACUUM (ANALYZE)")
 
 
 def last_day(rows: int) -> datetime:
