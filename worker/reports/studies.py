@@ -282,4 +282,8 @@ def select_sights(database: Database, which: Filter) -> Iterator[Sight]:
 def sights_of_study(database: Database, study_instance_uid: str) -> list[Sight]:
     """Return what the rows of one study say of their frames."""
     lines = lines_of_study(database, study_instance_uid, _SIGHT_COLUMNS)
-    return [Sight(*line[:-1], line.study_date and line.study_date.isoformat()) for line in lines]
+    days = [line.study_date and line.study_date.isoformat() for line in lines]
+    return [
+        Sight(*values)
+        for values in ((*line[:-1], day) for line, day in zip(lines, days, strict=True))
+    ]

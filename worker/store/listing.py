@@ -262,7 +262,7 @@ _OF_BATCH = select(*(each.scalar_subquery() for each in _ENDS))
 
 
 @cache
-def _of_time(given: frozenset[str]) -> Select[Any]:
+def _of_time(given: frozenset[str]) -> Select[Any, Any, int]:
     few = select(ScanRow.id).where(*_times(given)).limit(_FEW + 1).subquery()
     return select(func.min(few.c.id), func.max(few.c.id), func.count())
 
