@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from statistics import fmean, median
+from typing import Any
 
 from hcmodel.study import Repeat, StudyHc, are_of_one_head, combined
 from worker.result import Status
@@ -282,8 +283,9 @@ def select_sights(database: Database, which: Filter) -> Iterator[Sight]:
 def sights_of_study(database: Database, study_instance_uid: str) -> list[Sight]:
     """Return what the rows of one study say of their frames."""
     lines = lines_of_study(database, study_instance_uid, _SIGHT_COLUMNS)
-    days = [line.study_date and line.study_date.isoformat() for line in lines]
-    return [
-        Sight(*values)
-        for values in ((*line[:-1], day) for line, day in zip(lines, days, strict=True))
-    ]
+    sights: list[Sight] = []
+    for line in lines:
+        values: list[Any] = list(line)
+        values[-1] = line.study_date and line.study_date.isoformat()
+        sights.append(Sight(*values))
+    return sights
