@@ -319,6 +319,8 @@ def _displayed(words: Words, bits: int, display: grey.Display, *, is_signed: boo
 def _to_bytes(words: Words, bits: int) -> GreyImage:
     """Return the upper 8 of the bits that the values need, in the shape of ``words``."""
     bits, _ = pixel_module.held_bits(words, bits, is_signed=False)
-    if bits >= 8:
+    if bits == 8:
+        return words.astype(np.uint8, copy=False)
+    if bits > 8:
         return (words >> (bits - 8)).astype(np.uint8)
     return (words << (8 - bits)).astype(np.uint8)

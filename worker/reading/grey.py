@@ -103,5 +103,9 @@ def _levels(image: GreyImage) -> int:
 
 def luma(rgb: NDArray[np.uint8]) -> GreyImage:
     """ITU-R 601 luma ``(...)`` of colours ``(..., 3)``; equal channels stay as they are."""
-    flat = np.ascontiguousarray(rgb).reshape(1, -1, 3)
-    return np.asarray(Image.fromarray(flat).convert("L")).reshape(rgb.shape[:-1])
+    if rgb.flags.c_contiguous:
+        image = Image.fromarray(rgb.reshape(1, -1, 3))
+    else:  # by plane: Pillow weaves planes in a tenth of the time that NumPy takes
+        planes = [np.ascontiguousarray(rgb[..., sample]).reshape(1, -1) for sample in range(3)]
+        image = Image.merge("RGB", [Image.fromarray(plane) for plane in planes])
+    return np.asarray(image.convert("L")).reshape(rgb.shape[:-1])

@@ -46,8 +46,8 @@ def read_scan(source: Source, file_format: FileFormat, frame: int, manual: Spaci
             image.seek(frame)
         image.draft("L", None)  # a JPEG's luma without its colours; others pass over it
         image.load()
-        upright = ImageOps.exif_transpose(image)
-    pixels = _grey(upright, page)
+        ImageOps.exif_transpose(image, in_place=True)
+    pixels = _grey(image, page)
     return Scan(
         pixels=np.ascontiguousarray(pixels),
         regions=(_page_region(shape_of(pixels), manual),),
@@ -148,7 +148,7 @@ def _grey(image: Image.Image, page: tiff.Page) -> GreyImage:
             rgba = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", rgba.size, "black"), rgba)
         if image.mode in ("1", "L"):
-            grey = np.asarray(image.convert("L"))
+            grey = np.asarray(image if image.mode == "L" else image.convert("L"))
         else:
             grey = luma(np.asarray(image.convert("RGB")))
     if page.bits == 16 and grey.max() < _LOWEST_LIGHT:

@@ -351,8 +351,10 @@ def _key(claimed: Claim, result: Result) -> str | None:
 
 
 def _measured(connection: Connection, key: str | None, model: str) -> int | None:
-    return connection.scalar(
-        select(ResultRow.scan_id).where(
-            ResultRow.content_key == key, RESULT_COLUMNS["model"] == model
-        )
-    )
+    return connection.scalar(_SAME, {"key": key, "by": model})
+
+
+# Asked for every scan: built once.
+_SAME = select(ResultRow.scan_id).where(
+    ResultRow.content_key == bindparam("key"), RESULT_COLUMNS["model"] == bindparam("by")
+)
