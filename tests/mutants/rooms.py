@@ -109,7 +109,7 @@ ROOMS = (
     Room(
         "intake",
         ("worker/intake/submit", "worker/intake/discover", "worker/intake/pixel_sizes"),
-        ("unit/test_discover", "unit/test_taking_in"),
+        ("unit/test_discover", "unit/test_pixel_sizes", "unit/test_taking_in"),
     ),
     Room(
         "exit codes",

@@ -16,6 +16,7 @@ from worker.intake import discover as room
 from worker.intake.discover import MAX_SOURCE_BYTES, Options, Request, is_storable
 from worker.intake.pixel_sizes import PixelSizes, read_table
 from worker.reading import FramePolicy
+from worker.reading.formats import STRUCTURED_REPORT
 from worker.roots import Roots
 from worker.store.batches import NewScan, NewSkip
 
@@ -101,6 +102,16 @@ def test_a_file_that_cannot_be_looked_at_costs_itself(
     )
 
 
+def test_a_report_that_a_person_names_is_no_scan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path / "report.dcm")
+    monkeypatch.setattr(room, "classify", lambda _: STRUCTURED_REPORT)
+    (skip,) = Request.of([tmp_path / "report.dcm"], Options()).discover()
+    told = (STRUCTURED_REPORT.code, STRUCTURED_REPORT.reason)
+    assert skip == NewSkip(str(tmp_path / "report.dcm"), *told)
+
+
 def test_what_leads_out_of_the_roots_is_not_opened(tmp_path: Path) -> None:
     top, outside = tmp_path / "scans", tmp_path / "outside"
     put(top / "exam" / "a.png", outside / "b.png")
@@ -136,6 +147,7 @@ def test_a_request_is_the_same_for_the_same_paths_and_options() -> None:
     plain = Request(paths, FramePolicy("first"), True, PixelSizes(), Roots())
     full = Request(paths, FramePolicy("every", 3), False, sizes, Roots())
     assert (plain.key, full.key) == (PLAIN_KEY, FULL_KEY)
+    assert replace(full, any_plane=True).key == VOUCHED_KEY
     assert replace(plain, paths=paths[::-1]).key == plain.key
     swapped = PixelSizes(sizes.for_all, dict(reversed(list(sizes.by_name.items()))))
     assert replace(full, sizes=swapped).key == full.key
@@ -154,6 +166,7 @@ def test_a_request_is_the_same_for_the_same_paths_and_options() -> None:
 
 
 PLAIN_KEY = "46673f08b7a844bac5201f4e9783839ae6812c30f082366d5108d72a53e8ccdb"
+VOUCHED_KEY = "6e8f499374f48f9385c1c155cf663bb5e615e7c9b85706c82414da1f0465c5d0"
 FULL_KEY = "b6b0f79afec9a623dc937a83b63613c52742d23a09cebe7efe04ba1bd5d6c8fb"
 
 
