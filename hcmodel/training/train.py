@@ -1,15 +1,14 @@
 """Trains a recipe on a folder, resumes where it stopped, and writes weights with their card.
 
 ``hc-batch model train DIR --recipe hc18 --fold 0`` runs it; the same command resumes it. One core
-takes about half an hour for one fold of HC18's 799 images with recipe ``hc18``; the model card
+with AVX-512 takes about half an hour for one fold of HC18's 799 images with recipe ``hc18``; the model card
 tells the error to expect.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -34,6 +33,7 @@ from hcmodel.training.batches import Batches
 from hcmodel.training.curve import draw_curve
 from hcmodel.training.losses import LOSSES
 from hcmodel.training.polar_training import Bands, compiled_outline_net
+from hcmodel.training.precision import precision
 from hcmodel.training.recipes import Recipe
 from hcmodel.training.resumable import trained
 from hcmodel.training.schedule import cosine
@@ -212,19 +212,8 @@ def joined(*networks: keras.Model) -> keras.Model:
     return keras.Model(inputs, answers)
 
 
-@contextmanager
-def _precision(recipe: Recipe) -> Iterator[None]:
-    """Layers made here compute in bfloat16 where the recipe says so; weights stay float32."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16" if recipe.bfloat16 else "float32")
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
 def _compiled(recipe: Recipe, steps: int) -> keras.Model:
-    with _precision(recipe):
+    with precision(recipe):
         model = get_unet(recipe.network, recipe.side_outputs)
     rate: float | keras.optimizers.schedules.LearningRateSchedule = recipe.learning_rate
     if recipe.cosine:
