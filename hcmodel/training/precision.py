@@ -13,7 +13,7 @@ from hcmodel.training.recipes import Recipe
 
 _CPUINFO = Path("/proc/cpuinfo")
 _QUICK = {"avx512f", "avx512_bf16", "amx_bf16"}
-"""A processor without any of these imitates bfloat16, which takes several times as long as float32."""
+"""A processor without these imitates bfloat16, and is several times slower than in float32."""
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """Trains a recipe on a folder, resumes where it stopped, and writes weights with their card.
 
 ``hc-batch model train DIR --recipe hc18 --fold 0`` runs it; the same command resumes it. One core
-with AVX-512 takes about half an hour for one fold of HC18's 799 images with recipe ``hc18``; the model card
-tells the error to expect.
+with AVX-512 takes about half an hour for one fold of HC18's 799 images with recipe ``hc18``; the
+model card tells the error to expect.
 """
 
 from __future__ import annotations
