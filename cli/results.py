@@ -120,8 +120,8 @@ def command(
     """
     if per is None and (tables.are_given or frames != Frames.ALL):
         raise click.UsageError("--reference, --ga and --frames go with --per study")
-    if per is not None and (overlays, limit, columns, sort) != (None, None, None, ()):
-        raise click.UsageError("--per study takes no --overlays, --limit, --columns and --sort")
+    if per is not None and (overlays, columns, sort) != (None, None, ()):
+        raise click.UsageError("--per study takes no --overlays, --columns and --sort")
     target = None if target == Path("-") else target
     form = form or _form_of(target)
     is_shown = form == TABLE and target is None and sys.stdout.isatty()
@@ -131,9 +131,9 @@ def command(
     with open_database(settings) as database:
         asked = Rows(database, which.filter(database), order, limit)
         if per is not None:
-            found = studies_of(database, asked.which, settings, tables, Frames(frames))
+            found = studies_of(database, asked.which, settings, tables, Frames(frames), limit)
             if form == TABLE:
-                _print(studies_table(found, _width(target)), target)
+                _print(studies_table(list(found), _width(target)), target)
             else:
                 _export(extract_of(StudyRow, found), form, target)
             return

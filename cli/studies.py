@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from cli.console import stderr
 from cli.exam_tables import ExamTables, read_tables, tell_unused
 from cli.table import TableColumn, TextTable, lay_out, number
-from worker.reports.studies import MEANINGS, Frames, NoStudyHc, grouped, select_sights
+from worker.reports.studies import MEANINGS, Frames, NoStudyHc, select_studies
 from worker.reports.study_rows import StudyRow, study_rows
+from worker.store.rows import count_without_study
 
 if TYPE_CHECKING:
     from worker.settings import Settings
@@ -36,17 +37,20 @@ def studies_of(
     settings: Settings,
     tables: ExamTables,
     frames: Frames,
-) -> list[StudyRow]:
-    """Return the studies of these rows, and say which have no HC, and why."""
+    limit: int | None,
+) -> Iterator[StudyRow]:
+    """Yield the studies of these rows, then say how many have no HC, and why."""
     known = read_tables(tables, settings)
-    studies = grouped(select_sights(database, which))
-    found = list(study_rows(studies, known.sources(database, studies.uids), frames))
-    for reason, count in Counter(row.reason for row in found if row.reason).items():
+    reasons = Counter[str]()
+    for studies in select_studies(database, which, limit):
+        for row in study_rows(studies, known.sources(database, studies.uids), frames):
+            reasons.update([row.reason] if row.reason else [])
+            yield row
+    for reason, count in reasons.items():
         stderr.print(f"{count} without HC, {reason}: {MEANINGS[NoStudyHc(reason)]}")
-    if studies.without_study:
-        stderr.print(f"{studies.without_study} images name no study and are left out")
+    if limit is None and (without := count_without_study(database, which)):
+        stderr.print(f"{without} images name no study and are left out")
     tell_unused(known)
-    return found
 
 
 def studies_table(rows: Sequence[StudyRow], width: int) -> TextTable:

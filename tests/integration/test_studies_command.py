@@ -15,17 +15,18 @@ import numpy as np
 import pytest
 
 from rig.known_heads import MODEL, Known, random_phantom, result_of, store
+from rig.stored_rows import put_row
 from worker.exam import Exam
 from worker.reference import AgeSource, Derivation, Reference
 from worker.reports.compared import compared, studies_of_references
 from worker.reports.document.comparisons import reviews_section
 from worker.reports.exam_facts import sources_of
-from worker.reports.studies import grouped, select_sights, sight_of
+from worker.reports.studies import grouped, select_sights, select_studies, sight_of
 from worker.result import Result, Status
 from worker.store.filter import Filter
 from worker.store.references import NewReference, insert_references
 from worker.store.reviews import HumanMeasurement, Review, Verdict, add_review, reviewed
-from worker.store.rows import select_rows
+from worker.store.rows import count_without_study, newest_studies, select_rows
 from worker.store.session import Database
 
 COMMAND = [sys.executable, "-m", "cli.main"]
@@ -108,6 +109,10 @@ def test_a_row_per_study(environment: dict[str, str], tmp_path: Path) -> None:
     assert "--ga: 1 of 2 rows match what was asked for" in given.stderr
     second = list(csv.DictReader(io.StringIO(given.stdout)))[1]
     assert (second["growth_reason"], second["growth_z"]) == ("age-outside-chart", "")
+    last = hc(environment, "results", "--per", "study", "--limit", "1", "--format", "csv")
+    assert [row["study_instance_uid"] for row in csv.DictReader(io.StringIO(last.stdout))] == [
+        "7.3"
+    ]
     alone = hc(environment, "results", "--ga", ages)
     assert (alone.returncode, "go with --per study" in alone.stderr) == (2, True)
 
@@ -156,6 +161,27 @@ def test_what_is_read_by_column_is_what_rows_say(database: Database, batch: str)
     assert found == rows
     assert len(rows) == 6
     assert grouped(found).uids == set(SIZES)
+
+
+def test_studies_come_in_parts_and_the_newest_first(
+    database: Database, batch: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.reports.studies._STUDIES_AT_ONCE", 2)
+    parts = list(select_studies(database, Filter(batch=batch)))
+    assert [part.uids for part in parts] == [{"7.1", "7.2"}, {"7.3"}]
+    assert [len(group.images) for part in parts for group in part.groups()] == [3, 1, 2]
+    newest = list(select_studies(database, Filter(hc_to_mm=305.0), limit=2))
+    assert [group.study for part in newest for group in part.groups()] == ["7.3", "7.2"]
+    assert [len(group.images) for part in newest for group in part.groups()] == [1, 1]
+
+
+def test_images_without_a_study_are_counted_once(database: Database, batch: str) -> None:
+    first = put_row(database, batch, "/scans/a.png", hc_mm=180.0, sha256="a")
+    put_row(database, batch, "/scans/b.png", "duplicate", duplicate_of=first, sha256="a")
+    put_row(database, batch, "/scans/c.png", "queued")
+    assert count_without_study(database, Filter(batch=batch)) == 2
+    assert count_without_study(database, Filter(hc_from_mm=200.0)) == 0
+    assert newest_studies(database, Filter(batch=batch), 1) == ["7.3"]
 
 
 def test_studies_that_reports_speak_of_are_asked_for_alone(database: Database, batch: str) -> None:

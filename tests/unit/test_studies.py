@@ -94,7 +94,6 @@ def test_pairs_are_the_first_two_trusted_images_of_a_study() -> None:
     studies = gathered(*rows, alone, flagged, *files)
     assert list(studies.pairs_mm()) == [(201.0, 202.0)]
     assert studies.uids == {"1.2", "1.3"}
-    assert studies.without_study == 2
 
 
 def test_heads_have_names_that_people_find_them_by() -> None:
@@ -155,7 +154,6 @@ def test_models_and_files_without_a_study_are_kept_apart() -> None:
     studies = gathered(one, other, png)
     found = list(study_rows(studies, Sources()))
     assert [(row.hc_mm, row.model) for row in found] == [(200.0, "hc18-x"), (210.0, "new")]
-    assert studies.without_study == 1
 
 
 def test_fetuses_are_told_apart_by_the_images_that_reports_name() -> None:

@@ -12,8 +12,11 @@ from pathlib import Path
 from sqlalchemy import Connection, insert, text
 
 from worker.bench.servers import Figure, databases
+from worker.reports.exam_facts import sources_of
 from worker.reports.extract import extract_rows
 from worker.reports.forms import write
+from worker.reports.studies import select_studies
+from worker.reports.study_rows import study_rows
 from worker.result import Status
 from worker.settings import Settings
 from worker.store.filter import Filter
@@ -109,6 +112,19 @@ _OF_RESULT = {
 }
 
 
+_FILTERS = {
+    "--status": Filter(statuses=(Status.FLAGGED,)),
+    "--code": Filter(codes=("no-head",)),
+    "--flag": Filter(flags=("cut-by-border",)),
+    "--flag of no row": Filter(flags=("weak-fit",)),
+    "--hc-from and --hc-to": Filter(hc_from_mm=170.0, hc_to_mm=180.0),
+    "--hc-to of no row": Filter(hc_to_mm=20.0),
+    "--plane": Filter(planes=("trans-thalamic",)),
+    "--model": Filter(models=("hc18",)),
+    "--path": Filter(source="/image-77"),
+}
+
+
 def bench_results(folder: Path, rows: int) -> Iterator[Figure]:
     """Fill ledgers with so many rows, ask and export them; yield lines as they are known."""
     for name, url in databases(folder):
@@ -118,6 +134,14 @@ def bench_results(folder: Path, rows: int) -> Iterator[Figure]:
             for what, ask in _questions(database, rows).items():
                 least_s = min(_seconds(ask) for _ in range(_TRIES))
                 yield Figure(f"{name}, {what}", 1000 * least_s, "ms")
+            for what, which in _FILTERS.items():
+                least_s = min(_seconds(partial(count_rows, database, which)) for _ in range(_TRIES))
+                yield Figure(f"{name}, {what}, counted", 1000 * least_s, "ms")
+            _studies(database, rows // 20)
+            before_mb = _peak_mb()
+            of_all_s = _seconds(partial(_studies, database))
+            yield Figure(f"{name}, --per study of all", rows / of_all_s, "rows/s")
+            yield Figure(f"{name}, --per study of all, memory beyond", _peak_mb() - before_mb, "MB")
             for form in ("csv", "parquet"):
                 write_rows = partial(_export, database, folder / f"rows.{form}", form)
                 write_rows(limit=_WARM_UP)
@@ -175,15 +199,20 @@ def _questions(database: Database, rows: int) -> dict[str, Callable[[], object]]
     def page(which: Filter) -> Callable[[], object]:
         return lambda: list(select_rows(database, which, limit=_PAGE, newest_first=True))
 
-    flagged = Filter(statuses=(Status.FLAGGED,))
     return {
         "first page": page(Filter()),
         "first page of a batch": page(Filter(batch=BATCH)),
-        "flagged, counted": lambda: count_rows(database, flagged),
         "--since yesterday": page(Filter(since=last_day(rows))),
         "--latest": page(Filter(latest=True)),
         "--study": page(Filter(study=_STUDY.format(rows // _IMAGES // 2))),
+        "--per study": lambda: _studies(database, _PAGE),
     }
+
+
+def _studies(database: Database, limit: int | None = None) -> None:
+    for studies in select_studies(database, Filter(), limit):
+        for _ in study_rows(studies, sources_of(database, studies.uids)):
+            pass
 
 
 def _export(database: Database, path: Path, form: str, limit: int | None = None) -> None:

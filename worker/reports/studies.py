@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import chain, groupby, islice, takewhile
 from statistics import fmean, median
 from typing import Any
 
 from hcmodel.study import Repeat, StudyHc, are_of_one_head, combined
 from worker.result import Status
 from worker.store.filter import Filter
-from worker.store.rows import ReportRow, lines_of_study, select_columns
+from worker.store.rows import ReportRow, Sort, lines_of_study, newest_studies, select_columns
 from worker.store.session import Database
+
+_STUDIES_AT_ONCE = 500
+"""As many as one question names: SQLite takes no more than some thousand values."""
 
 
 class NoStudyHc(StrEnum):
@@ -225,11 +229,6 @@ class Studies:
         """The studies that were met."""
         return {study for study, _, _ in self._groups if study is not None}
 
-    @property
-    def without_study(self) -> int:
-        """Images whose file names no study, as PNG does."""
-        return sum(len(group.images) for (study, _, _), group in self._groups.items() if not study)
-
     def groups(self) -> Iterator[Group]:
         """Yield the images of each study by one instrument, and each file without a study."""
         yield from self._groups.values()
@@ -273,9 +272,39 @@ def sight_of(row: ReportRow) -> Sight:
     )
 
 
-def select_sights(database: Database, which: Filter) -> Iterator[Sight]:
+def select_studies(
+    database: Database, which: Filter, limit: int | None = None
+) -> Iterator[Studies]:
+    """Yield the studies of these rows, some hundred at a time, so memory stays flat.
+
+    They come in the order of their UIDs, or with a ``limit`` the newest, the newest first. Rows
+    that name no study are left out.
+    """
+    if limit is None:
+        sights = select_sights(database, which, sort=(Sort("study_instance_uid"),))
+        known = takewhile(lambda sight: sight.study is not None, sights)
+        of_each = groupby(known, key=lambda sight: sight.study)
+        studies = (list(some) for _, some in of_each)
+    else:
+        studies = _newest(database, which, limit)
+    while some := list(islice(studies, _STUDIES_AT_ONCE)):
+        yield grouped(chain.from_iterable(some))
+
+
+def _newest(database: Database, which: Filter, limit: int) -> Generator[list[Sight]]:
+    uids = iter(newest_studies(database, which, limit))
+    while some := list(islice(uids, _STUDIES_AT_ONCE)):
+        of_study: dict[str | None, list[Sight]] = {uid: [] for uid in some}
+        for sight in select_sights(database, replace(which, studies=some)):
+            of_study[sight.study].append(sight)
+        yield from of_study.values()
+
+
+def select_sights(
+    database: Database, which: Filter, *, sort: Sequence[Sort] = ()
+) -> Iterator[Sight]:
     """Yield what the rows say of their frames, as they were submitted; several times as quick."""
-    for part in select_columns(database, which, _SIGHT_COLUMNS):
+    for part in select_columns(database, which, _SIGHT_COLUMNS, sort=sort):
         for values in zip(*part, strict=True):
             yield Sight(*values)
 

@@ -34,8 +34,9 @@ class Filter:
 
     ``since`` (inclusive) and ``until`` (exclusive) are about when a scan reached its present
     state; ``source`` is a part of the path, or a pattern with ``*`` and ``?``, and so is a model.
-    ``study`` is a StudyInstanceUID. ``hc_from_mm`` and ``hc_to_mm`` are inclusive; rows without an
-    HC lie in no range. ``latest``: of each file and frame its newest row in the whole ledger.
+    ``study`` is a StudyInstanceUID, ``studies`` are some of them. ``hc_from_mm`` and ``hc_to_mm``
+    are inclusive; rows without an HC lie in no range. ``latest``: of each file and frame its newest
+    row in the whole ledger.
     """
 
     batch: str | None = None
@@ -47,6 +48,7 @@ class Filter:
     flags: Collection[str] | None = None
     planes: Collection[str] | None = None
     study: str | None = None
+    studies: Collection[str] | None = None
     models: Collection[str] | None = None
     hc_from_mm: float | None = None
     hc_to_mm: float | None = None
@@ -72,7 +74,7 @@ def scans_with_results() -> FromClause:
 
 def conditions(which: Filter) -> list[ColumnElement[bool]]:
     """Return what must hold of ``scans_with_results``; of scans alone unless ``asks_results``."""
-    return [*_of_scan(which), *_of_result(which)]
+    return [*_of_scan(which), *_of_studies(which), *_of_result(which)]
 
 
 def is_latest() -> ColumnElement[bool]:
@@ -83,13 +85,13 @@ def is_latest() -> ColumnElement[bool]:
     )
 
 
-def scans_of_study(study: str | BindParameter[str]) -> Select[Any]:
-    """Return the query for the numbers of a study's scans, duplicates of them too."""
+def scans_of_studies(*studies: str | BindParameter[str]) -> Select[Any]:
+    """Return the query for the numbers of these studies' scans, duplicates of them too."""
     # The ids first, by their indexes: through the rows' outer join it would be every scan.
-    of_study = RESULT_COLUMNS["study_instance_uid"] == study
-    measured = select(ResultRow.scan_id).where(of_study)
+    of_studies = RESULT_COLUMNS["study_instance_uid"].in_(studies)
+    measured = select(ResultRow.scan_id).where(of_studies)
     again = select(ScanRow.id).where(ScanRow.duplicate_of.in_(measured))
-    return select(union(measured, again).subquery("of_study").c.scan_id)
+    return select(union(measured, again).subquery("of_studies").c.scan_id)
 
 
 def _of_scan(which: Filter) -> list[ColumnElement[bool]]:
@@ -110,11 +112,14 @@ def _of_scan(which: Filter) -> list[ColumnElement[bool]]:
         found.append(
             or_(*(ScanRow.model.like(like_pattern(each), escape="\\") for each in which.models))
         )
-    if which.study is not None:
-        found.append(ScanRow.id.in_(scans_of_study(which.study)))
     if which.latest:
         found.append(is_latest())
     return found
+
+
+def _of_studies(which: Filter) -> list[ColumnElement[bool]]:
+    asked = ([which.study] if which.study is not None else None, which.studies)
+    return [ScanRow.id.in_(scans_of_studies(*each)) for each in asked if each is not None]
 
 
 def _of_result(which: Filter) -> list[ColumnElement[bool]]:

@@ -40,7 +40,7 @@ from worker.result import (
     PixelOrigin,
     Scale,
 )
-from worker.store.filter import Filter, conditions, scans_of_study, scans_with_results
+from worker.store.filter import Filter, conditions, scans_of_studies, scans_with_results
 from worker.store.session import Database, binary_numbers
 from worker.store.tables import RESULT_COLUMNS, ScanRow
 
@@ -146,7 +146,7 @@ def _of_study(names: tuple[str, ...]) -> Select[Any]:
     study: BindParameter[str] = bindparam("study", type_=Text)
     return (
         rows_statement(Filter(), names)
-        .where(ScanRow.id.in_(scans_of_study(study)))
+        .where(ScanRow.id.in_(scans_of_studies(study)))
         .order_by(ScanRow.id)
         .limit(bindparam("limit", type_=Integer))
     )
@@ -170,6 +170,38 @@ def select_by_study(
             yield from ([row] for row in of_study)
         else:
             yield list(of_study)
+
+
+def newest_studies(database: Database, which: Filter, limit: int) -> list[str]:
+    """Return the studies of the newest rows that name one, the newest first, each once."""
+    study = RESULT_COLUMNS["study_instance_uid"]
+    found: dict[str, None] = {}
+    at_once, before = 4 * limit, None
+    while len(found) < limit:
+        statement = _selected(which, [_column("scan_id").label("id"), study]).where(
+            study.is_not(None)
+        )
+        if before is not None:
+            statement = statement.where(ScanRow.id < before)
+        with database.reading() as connection:
+            newest = statement.order_by(ScanRow.id.desc()).limit(at_once)
+            rows = connection.execute(newest).all()
+        found |= dict.fromkeys(uid for _, uid in rows)
+        if len(rows) < at_once:
+            break
+        at_once, before = 2 * at_once, rows[-1].id
+    return list(found)[:limit]
+
+
+def count_without_study(database: Database, which: Filter) -> int:
+    """Return how many images of these rows name no study; copies of one count once."""
+    content = func.coalesce(_column("sha256"), ScanRow.source)
+    images = _selected(which, [content, _column("model").label("model")]).where(
+        RESULT_COLUMNS["study_instance_uid"].is_(None)
+    )
+    with database.reading() as connection:
+        statement = select(func.count()).select_from(images.distinct().subquery())
+        return connection.scalar(statement) or 0
 
 
 def _by_study(row: ReportRow) -> tuple[str, int]:
