@@ -41,7 +41,10 @@ class Subject:
 
 
 def evaluate(images: Iterable[LabelledImage], instrument: Instrument) -> Iterator[Case]:
-    """Yield one case per image; the folder's CSV gives pixel sizes, as a user would give them."""
+    """Yield one case per image; the folder's CSV gives pixel sizes, as a user would give them.
+
+    Labelled images are in a plane for HC: a network without a gate is told so, as a user would.
+    """
     return _judge(map(_subject, images), instrument)
 
 
@@ -184,7 +187,12 @@ def _judge(subjects: Iterable[Subject], instrument: Instrument) -> Iterator[Case
     def requests() -> Iterator[ScanRequest]:
         for number, subject in enumerate(subjects):
             waiting[number] = subject
-            yield ScanRequest(number, str(subject.path), manual=subject.spacing)
+            yield ScanRequest(
+                number,
+                str(subject.path),
+                manual=subject.spacing,
+                any_plane=not instrument.knows_planes,
+            )
 
     for request, result in instrument.measure(requests()):
         subject = waiting.pop(request.scan_id)

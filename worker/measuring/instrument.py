@@ -117,6 +117,11 @@ class Instrument:
         return self._engine.model
 
     @property
+    def knows_planes(self) -> bool:
+        """Whether a gate behind the network tells in which plane a head lies."""
+        return self._engine.gate is not None
+
+    @property
     def batch_size(self) -> int:
         """Images that the network takes at once."""
         return self._engine.batch_size
