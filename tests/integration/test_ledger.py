@@ -128,6 +128,19 @@ def test_a_scan_belongs_to_one_owner_at_a_time(database: Database) -> None:
     assert claim(database, ids, "host:3:c", lease_s=LEASE_S) == []
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_what_another_is_just_taking_is_passed_over(database: Database) -> None:
+    ids = submit(database, 4)
+    with database.engine.connect() as other, ThreadPoolExecutor(1) as thread:
+        other.execute(select(ScanRow.id).where(ScanRow.id.in_(ids[:2])).with_for_update())
+        taken = thread.submit(claim, database, ids, "host:1:a", lease_s=LEASE_S)
+        try:
+            found = taken.result(timeout=60)
+        finally:
+            other.rollback()
+    assert [claimed.scan_id for claimed in found] == ids[2:]
+
+
 def test_an_expired_lease_can_be_taken_and_the_first_owner_stores_nothing(
     database: Database,
 ) -> None:
