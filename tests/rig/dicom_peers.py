@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import shutil
 import socket
 import ssl
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from pydicom import dcmread
@@ -49,10 +52,22 @@ def tiny_objects(folder: Path, count: int, *, size: int = 64) -> list[Path]:
     return paths
 
 
+_PORTS_OF_PROCESS = 700
+_FIRST_PORT = 20_000 + _PORTS_OF_PROCESS * int(
+    os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+)
+_ports = itertools.count()
+
+
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
+    """A port that is free and stays so: no other process of the tests is given it, nor the system.
+
+    Those that Linux gives by itself begin at 32768, and would go to whoever asks first.
+    """
+    while True:
+        port = _FIRST_PORT + next(_ports) % _PORTS_OF_PROCESS
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def ultrasound_objects(folder: Path, count: int, seed: int = 1, study: str = STUDY) -> list[Path]:
