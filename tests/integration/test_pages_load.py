@@ -38,6 +38,7 @@ A_DAY = datetime(2026, 1, 3, tzinfo=UTC)
         {"source": "/3/"},
         {"source": "/scans/4*7.dcm", "batch": "2026-7"},
         {"source": "/nosuch/", "since": A_DAY},
+        {"source": "image", "hc_from_mm": 200.0},
     ],
 )
 def test_pages_have_all_rows_once(database: Database, asked_for: dict[str, Any]) -> None:

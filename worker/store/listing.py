@@ -193,20 +193,25 @@ def _question(
         "reviewer": unseen_by,
     }
     given = {name: value for name, value in values.items() if value is not None}
-    statement = _statement(names, frozenset(given))
-    others = replace(which, batch=None, statuses=None, since=None, until=None, source=None)
-    return (statement if others == Filter() else statement.where(*conditions(others))), given
+    others = conditions(
+        replace(which, batch=None, statuses=None, since=None, until=None, source=None)
+    )
+    statement = _statement(names, frozenset(given), alone=not others)
+    return (statement.where(*others) if others else statement), given
 
 
 @cache
-def _statement(names: tuple[str, ...], given: frozenset[str]) -> Select[Any]:
-    """Return the statement with a place for each value: to build it anew costs more than to ask."""
+def _statement(names: tuple[str, ...], given: frozenset[str], *, alone: bool) -> Select[Any]:
+    """Return the statement with a place for each value: to build it anew costs more than to ask.
+
+    ``alone``: nothing will be asked for besides.
+    """
     limit = bindparam("limit", type_=Integer)
     found = [*_IN_REACH]
     if "path" in given:
         fits = _NEAR.c.source.like(bindparam("path", type_=Text), escape="\\")
         fitting = select(_NEAR.c.id).where(fits)
-        if len(given) == 1:
+        if alone and len(given) == 1:
             # Nothing else is asked for, so these fill the page. They come as they lie in the index;
             # told to put them in order, SQLite would look at all before it gave the first.
             fitting = fitting.limit(limit)
