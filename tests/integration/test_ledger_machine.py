@@ -20,13 +20,14 @@ from sqlalchemy import Row, func, select, update
 
 from rig.ending import finish
 from worker.errors import CrashedWorker
-from worker.result import FileIdentity, Result, Status
+from worker.result import FileIdentity, HeadEllipse, HeadPlane, HeadSizes, Result, Status
 from worker.store import schema
 from worker.store.batches import BatchKind, NewScan, finish_intake, insert_scans, open_batch
 from worker.store.claims import MAX_ATTEMPTS, Claim, claim, claim_next, give_back
 from worker.store.clock import now
 from worker.store.progress import progress
 from worker.store.recovery import cancel, free_expired, requeue, take_unpublished
+from worker.store.rows import select_rows
 from worker.store.session import Database, make_engine
 from worker.store.states import TRANSITIONS, Event
 from worker.store.tables import AttemptRow, ResultRow, ScanRow
@@ -34,6 +35,7 @@ from worker.store.tables import AttemptRow, ResultRow, ScanRow
 MODEL = "hc-test-1"
 SCANS = 3
 WAYS = {(before, after) for before, _, after in TRANSITIONS}
+MEASURED = (Status.MEASURED, Status.FLAGGED)
 ENDS = st.sampled_from([Status.MEASURED, Status.FLAGGED, Status.REJECTED, Status.FAILED])
 OWNERS = st.sampled_from(["host:1:1:a", "host:1:2:b"])
 LAST_OWNER = "host:1:3:c"
@@ -129,7 +131,14 @@ class Ledger(RuleBasedStateMachine):
     @rule(claimed=claims, status=ENDS, content=st.sampled_from("abc"))
     def finish(self, claimed: Claim, status: Status, content: str) -> None:
         before = self.read(claimed.scan_id)
-        result = Result(status, MODEL, file=FileIdentity(sha256=content))
+        result = Result(
+            status,
+            MODEL,
+            sizes=HeadSizes(175.5 if status in MEASURED else None),
+            ellipse=HeadEllipse(flags=("weak-fit", "plane-unsure")[: ord(content) - ord("a")]),
+            file=FileIdentity(sha256=content),
+            head_plane=HeadPlane(content),
+        )
         reached = finish(self.database, claimed, result)
         held = (before.state, before.owner, before.attempts) == (
             Status.RUNNING,
@@ -204,6 +213,7 @@ class Ledger(RuleBasedStateMachine):
         self.owned_exactly_while_running()
         self.one_result_per_scan_and_content()
         self.history_tells_the_present()
+        self.filters_see_what_is_reported()
 
     def only_ways_of_the_table(self) -> None:
         with self.database.reading() as connection:
@@ -236,7 +246,7 @@ class Ledger(RuleBasedStateMachine):
             assert set(connection.scalars(of_content)) <= {1}
             stored = set(connection.scalars(select(ResultRow.scan_id)))
         for scan_id, state in self.states.items():
-            if state in (Status.MEASURED, Status.FLAGGED):
+            if state in MEASURED:
                 assert scan_id in stored
             elif state in (Status.QUEUED, Status.RUNNING, Status.DUPLICATE):
                 assert scan_id not in stored
@@ -249,6 +259,12 @@ class Ledger(RuleBasedStateMachine):
         for scan in scans:
             told = retold([line for line in lines if line.scan_id == scan.id])
             assert told == (scan.state, scan.attempts, scan.owner)
+
+    def filters_see_what_is_reported(self) -> None:
+        for row in select_rows(self.database):
+            scan = self.read(row.scan_id)
+            reported = (row.sizes.hc_mm, row.head_plane.plane, " ".join(row.ellipse.flags) or None)
+            assert (scan.hc_mm, scan.plane, scan.flags) == reported
 
     def read(self, scan_id: int) -> Row[tuple[object, ...]]:
         with self.database.reading() as connection:

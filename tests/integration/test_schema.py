@@ -12,6 +12,7 @@ from sqlalchemy import Engine, inspect, text
 from worker.errors import DatabaseUnreachable, FolderUnusable, HcBatchError, SchemaOutdated
 from worker.settings import Settings
 from worker.store import schema
+from worker.store.filter import Filter
 from worker.store.rows import select_rows
 from worker.store.session import make_engine, open_database
 
@@ -44,9 +45,13 @@ def test_rows_of_the_first_version_are_kept(engine: Engine, settings: Settings) 
         for statement in (
             "INSERT INTO batches (id, kind, request_key, label) VALUES ('b', 'run', 'k', 'l')",
             "INSERT INTO scans (id, batch_id, source, frame, version, state, model)"
-            " VALUES (1, 'b', 'a.png', 0, '', 'measured', 'm')",
+            " VALUES (1, 'b', 'a.png', 0, '', 'flagged', 'm')",
             "INSERT INTO results (id, scan_id, status, model, hc_mm, flags)"
-            " VALUES (1, 1, 'measured', 'm', 175.5, '')",
+            " VALUES (1, 1, 'flagged', 'm', 175.5, 'cut-by-border weak-fit')",
+            "INSERT INTO scans (id, batch_id, source, frame, version, state, model, duplicate_of)"
+            " VALUES (2, 'b', 'again.png', 0, '', 'duplicate', 'm', 1)",
+            "INSERT INTO scans (id, batch_id, source, frame, version, state)"
+            " VALUES (3, 'b', 'queued.png', 0, '', 'queued')",
         ):
             connection.execute(text(statement))
     with pytest.raises(SchemaOutdated, match="0001.*hc-batch db upgrade"):
@@ -54,7 +59,10 @@ def test_rows_of_the_first_version_are_kept(engine: Engine, settings: Settings) 
     schema.upgrade(engine)
     assert schema.check(engine).current
     with open_database(settings) as database:
-        (row,) = select_rows(database)
+        row, *others = select_rows(database)
+        found = select_rows(database, Filter(flags=["weak-fit"], hc_from_mm=175.5))
+        assert [each.source for each in found] == ["a.png", "again.png"]
+    assert [each.source for each in others] == ["again.png", "queued.png"]
     assert (row.source, row.sizes.hc_mm, row.sizes.hc_low_mm, row.sizes.hc_high_mm) == (
         "a.png",
         175.5,

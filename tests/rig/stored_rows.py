@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
 from worker.store.session import Database
 from worker.store.tables import BatchRow, ResultRow, ScanRow
@@ -21,6 +21,7 @@ _OF_SCAN = (
     "model",
     "duplicate_of",
 )
+_COPIED = (ScanRow.hc_mm, ScanRow.plane, ScanRow.flags)
 
 
 def put_batch(database: Database, name: str, label: str = "/scans") -> str:
@@ -44,6 +45,12 @@ def put_row(
     if "changed_at" in values:
         scan["changed_at"] = values["measured_at"] = values.pop("changed_at")
     with database.writing() as connection:
+        if "duplicate_of" in scan:
+            first = select(*_COPIED).where(ScanRow.id == scan["duplicate_of"])
+            scan |= connection.execute(first).one()._mapping
+        else:
+            flags = " ".join(values.get("flags", ())) or None
+            scan |= {"hc_mm": values.get("hc_mm"), "plane": values.get("plane"), "flags": flags}
         scan_id: int = connection.scalar(
             insert(ScanRow)
             .values(batch_id=batch, source=source, state=status, **scan)

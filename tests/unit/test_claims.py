@@ -11,7 +11,7 @@ from sqlalchemy import update
 from hcmodel.spacing import Spacing
 from rig.clocked import BEGUN, ClockedLedger
 from worker.errors import HcBatchError
-from worker.result import FileIdentity, HeadSizes, Result, Status
+from worker.result import FileIdentity, HeadEllipse, HeadPlane, HeadSizes, Result, Status
 from worker.store.batches import BatchKind, NewScan, insert_scans, open_batch
 from worker.store.claims import (
     MAX_ATTEMPTS,
@@ -40,8 +40,18 @@ def change(ledger: ClockedLedger, scan_id: int, **values: object) -> None:
         connection.execute(update(ScanRow).where(ScanRow.id == scan_id).values(**values))
 
 
+FLAGS = ("weak-fit", "cut-by-border")
+
+
 def measured(content: str, status: Status = Status.MEASURED, hc_mm: float = 200.0) -> Result:
-    return Result(status, "m", sizes=HeadSizes(hc_mm=hc_mm), file=FileIdentity(sha256=content))
+    return Result(
+        status,
+        "m",
+        sizes=HeadSizes(hc_mm=hc_mm),
+        ellipse=HeadEllipse(flags=FLAGS if status is Status.FLAGGED else ()),
+        file=FileIdentity(sha256=content),
+        head_plane=HeadPlane("trans-thalamic"),
+    )
 
 
 def test_what_a_claim_knows_of_its_scan(ledger: ClockedLedger) -> None:
@@ -160,6 +170,11 @@ def test_every_column_of_an_end(ledger: ClockedLedger) -> None:
         assert (row.sha256, row.model, row.duplicate_of) == (result.file.sha256, "m", None)
         assert (row.owner, row.lease_until, row.changed_at) == (None, None, present)
         assert row.attempts == 1
+        assert (row.hc_mm, row.plane, row.flags) == (
+            result.sizes.hc_mm,
+            result.head_plane.plane,
+            " ".join(result.ellipse.flags) or None,
+        )
     codes = ["measured", "flagged", "no-head", "failed"]
     assert ledger.history()[known:] == [
         (each.scan_id, 1, "finished", A, code, present)
@@ -202,6 +217,7 @@ def test_a_duplicate_tells_of_the_first_alone(ledger: ClockedLedger) -> None:
         row = ledger.scan(claimed.scan_id)
         assert (row.state, row.duplicate_of) == ("duplicate", first.scan_id)
         assert (row.sha256, row.model, row.code, row.message) == ("a", "m", None, None)
+        assert (row.hc_mm, row.plane, row.flags) == (200.0, "trans-thalamic", " ".join(FLAGS))
     told_of = {line[0]: line[4] for line in ledger.history()[-4:]}
     assert [told_of[each.scan_id] for each in (second, bad, worse, told)] == [
         *("duplicate", "no-head", "no-head", "duplicate")

@@ -49,6 +49,13 @@ _MESSAGE = (
     " one in the standard plane for HC.' END"
 )
 _SHA256 = "'ab34cd8f7890123456789012345678901234567890123456789012345' || (1000000 + i)"
+_HC = "(100.123456 + (({}) % 2503) / 10.0)"
+"""Of 2503 that differ."""
+_PLANE = "CASE WHEN i % 5 = 0 THEN 'other-head' ELSE 'trans-thalamic' END"
+_FLAGS = (
+    "CASE WHEN s <> 'flagged' THEN '' WHEN i % 3 = 0 THEN 'cut-by-border'"
+    " WHEN i % 3 = 1 THEN 'low-confidence plane-unsure' ELSE 'not-hc-plane' END"
+)
 _OF_SCAN = {
     "id": "i",
     "batch_id": "'2026-' || ((i - 1) * {batches} / {rows})",
@@ -65,6 +72,9 @@ _OF_SCAN = {
     "sha256": _SHA256,
     "model": "'hc18 1 (0123abcd)'",
     "duplicate_of": "CASE s WHEN 'duplicate' THEN i - 20 END",
+    "hc_mm": f"CASE s WHEN 'duplicate' THEN {_HC.format('i - 20')} ELSE hc END",
+    "plane": _PLANE,
+    "flags": f"nullif({_FLAGS}, '')",
 }
 _OF_RESULT = {
     "scan_id": "i",
@@ -90,8 +100,7 @@ _OF_RESULT = {
     "semi_axis_b_px": "hc * 1.3123",
     "angle_rad": "hc / 1000.0 - 0.2",
     "confidence": "CASE WHEN hc IS NOT NULL THEN 0.5 + (i % 4999) / 10000.0 END",
-    "flags": "CASE WHEN s <> 'flagged' THEN '' WHEN i % 3 = 0 THEN 'cut-by-border'"
-    " WHEN i % 3 = 1 THEN 'low-confidence plane-unsure' ELSE 'not-hc-plane' END",
+    "flags": _FLAGS,
     "sop_instance_uid": "'1.2.826.0.1.3680043.8.498.1.' || i",
     "study_instance_uid": "'" + _STUDY.format("' || (i / {images})"),
     "series_instance_uid": "'1.2.826.0.1.3680043.8.498.7.' || (i / {images})",
@@ -103,7 +112,7 @@ _OF_RESULT = {
     "delta_y_cm": "0.01541234",
     "rows": "540",
     "columns": "800",
-    "plane": "CASE WHEN i % 5 = 0 THEN 'other-head' ELSE 'trans-thalamic' END",
+    "plane": _PLANE,
     "plane_confidence": "0.98765432",
     "plane_source": "'gate'",
     "study_date": "{day}",
@@ -184,8 +193,7 @@ def _insert(
         name: value.format(at=at, day=day, rows=rows, batches=_BATCHES, images=_IMAGES)
         for name, value in values.items()
     }
-    # An HC where there is one, of 2503 that differ.
-    hc = "CASE WHEN s IN ('measured', 'flagged') THEN 100.123456 + (i % 2503) / 10.0 END"
+    hc = f"CASE WHEN s IN ('measured', 'flagged') THEN {_HC.format('i')} END"
     connection.exec_driver_sql(
         f"{_NUMBERS.format(rows=rows)} INSERT INTO {table} ({', '.join(made)})"
         f" SELECT {', '.join(made.values())}"

@@ -29,7 +29,7 @@ from hcmodel.spacing import Spacing
 from worker import failpoint
 from worker.columns import flattened
 from worker.errors import HcBatchError
-from worker.result import Result, Status
+from worker.result import HeadEllipse, HeadPlane, HeadSizes, Result, Status
 from worker.store.batches import BatchKind
 from worker.store.clock import now
 from worker.store.session import Database
@@ -214,6 +214,9 @@ def _ended(claimed: Claim, result: Result, original: int | None) -> dict[str, ob
         "sha256": result.file.sha256,
         "model": result.model,
         "duplicate_of": original,
+        "hc_mm": result.sizes.hc_mm,
+        "plane": result.head_plane.plane,
+        "flags": " ".join(result.ellipse.flags) or None,
     }
 
 
@@ -278,7 +281,8 @@ def find_measured(
 ) -> int | None:
     """Return the id of the scan under which this model measured this content, or None."""
     with database.reading() as connection:
-        return _measured(connection, content_key(sha256, frame, manual, any_plane), model)
+        key = content_key(sha256, frame, manual, any_plane)
+        return connection.scalar(_SAME, {"key": key, "by": model})
 
 
 def content_key(
@@ -342,19 +346,26 @@ def _store(
 
 def _duplicate(connection: Connection, claimed: Claim, result: Result) -> tuple[Result, int | None]:
     """Return the result of a scan whose content was measured, and the scan of the first one."""
-    original = _measured(connection, _key(claimed, result), result.model)
-    return Result(Status.DUPLICATE, result.model, file=result.file), original
+    same = {"key": _key(claimed, result), "by": result.model}
+    first = connection.execute(_SAME, same).one_or_none()
+    original, hc_mm, plane, flags = first or (None, None, None, ())
+    repeated = Result(
+        Status.DUPLICATE,
+        result.model,
+        sizes=HeadSizes(hc_mm),
+        ellipse=HeadEllipse(flags=flags),
+        file=result.file,
+        head_plane=HeadPlane(plane),
+    )
+    return repeated, original
 
 
 def _key(claimed: Claim, result: Result) -> str | None:
     return content_key(result.file.sha256, claimed.frame, claimed.manual, claimed.any_plane)
 
 
-def _measured(connection: Connection, key: str | None, model: str) -> int | None:
-    return connection.scalar(_SAME, {"key": key, "by": model})
-
-
 # Asked for every scan: built once.
-_SAME = select(ResultRow.scan_id).where(
+_COPIED = [RESULT_COLUMNS[name] for name in ("hc_mm", "plane", "flags")]
+_SAME = select(ResultRow.scan_id, *_COPIED).where(
     ResultRow.content_key == bindparam("key"), RESULT_COLUMNS["model"] == bindparam("by")
 )

@@ -12,7 +12,6 @@ from sqlalchemy import (
     BindParameter,
     ColumnElement,
     Select,
-    String,
     and_,
     exists,
     func,
@@ -22,7 +21,7 @@ from sqlalchemy import (
     union,
 )
 from sqlalchemy.orm import aliased
-from sqlalchemy.sql.expression import FromClause, type_coerce
+from sqlalchemy.sql.expression import FromClause
 
 from worker.result import Status
 from worker.store.tables import RESULT_COLUMNS, ResultRow, ScanRow
@@ -54,12 +53,6 @@ class Filter:
     hc_to_mm: float | None = None
     latest: bool = False
 
-    @property
-    def asks_results(self) -> bool:
-        """Whether it is about what was measured, not only about where scans stand."""
-        measured = (self.flags, self.planes, self.hc_from_mm, self.hc_to_mm)
-        return any(each is not None for each in measured)
-
 
 def scans_with_results() -> FromClause:
     """Return each scan with its reported result, a duplicate with that of what it repeats."""
@@ -73,7 +66,7 @@ def scans_with_results() -> FromClause:
 
 
 def conditions(which: Filter) -> list[ColumnElement[bool]]:
-    """Return what must hold of ``scans_with_results``; of scans alone unless ``asks_results``."""
+    """Return what must hold of the table ``scans``."""
     return [*_of_scan(which), *_of_studies(which), *_of_result(which)]
 
 
@@ -125,14 +118,15 @@ def _of_studies(which: Filter) -> list[ColumnElement[bool]]:
 def _of_result(which: Filter) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
     if which.flags is not None:
-        flags = literal(" ") + type_coerce(RESULT_COLUMNS["flags"], String) + " "
-        found.append(or_(*(flags.contains(f" {each} ", autoescape=True) for each in which.flags)))
+        flags = literal(" ") + ScanRow.flags + " "
+        among = or_(*(flags.contains(f" {each} ", autoescape=True) for each in which.flags))
+        found += [ScanRow.flags.is_not(None), among]  # the first is that of the index
     if which.planes is not None:
-        found.append(RESULT_COLUMNS["plane"].in_(which.planes))
+        found.append(ScanRow.plane.in_(which.planes))
     if which.hc_from_mm is not None:
-        found.append(RESULT_COLUMNS["hc_mm"] >= which.hc_from_mm)
+        found.append(ScanRow.hc_mm >= which.hc_from_mm)
     if which.hc_to_mm is not None:
-        found.append(RESULT_COLUMNS["hc_mm"] <= which.hc_to_mm)
+        found.append(ScanRow.hc_mm <= which.hc_to_mm)
     return found
 
 

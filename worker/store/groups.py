@@ -7,7 +7,6 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     Select,
     SQLColumnExpression,
@@ -35,8 +34,6 @@ class GroupBy(StrEnum):
     MODEL = "model"
     PLANE = "plane"
 
-
-_OF_RESULT = (GroupBy.MACHINE, GroupBy.PLANE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +63,7 @@ def groups(database: Database, which: Filter, by: GroupBy | None) -> list[Group]
         counted: dict[Any, dict[Status, int]] = {}
         for name, state, count in connection.execute(_counts(which, key, by)):
             counted.setdefault(name, {})[Status(state)] = count
-        middle = connection.execute(_medians(which, key)).all()
+        middle = connection.execute(_medians(which, key, by)).all()
         medians = {row.name: row.hc_mm for row in middle}
     names = sorted(counted, key=lambda name: (name is None, name or ""))
     return [_group(name, counted[name], medians.get(name)) for name in names]
@@ -101,25 +98,19 @@ def _key(connection: Connection, by: GroupBy | None) -> SQLColumnExpression[Any]
         GroupBy.CODE: ScanRow.code,
         GroupBy.MACHINE: RESULT_COLUMNS["machine"],
         GroupBy.MODEL: ScanRow.model,
-        GroupBy.PLANE: RESULT_COLUMNS["plane"],
+        GroupBy.PLANE: ScanRow.plane,
     }[by]
 
 
 def _counts(which: Filter, key: SQLColumnExpression[Any], by: GroupBy | None) -> Select[Any]:
-    rows = _rows(
-        which,
-        key.label("name"),
-        ScanRow.state.label("state"),
-        with_results=which.asks_results or by in _OF_RESULT,
-    ).subquery()
+    rows = _rows(which, by, key.label("name"), ScanRow.state.label("state")).subquery()
     return select(rows.c.name, rows.c.state, func.count()).group_by(rows.c.name, rows.c.state)
 
 
-def _medians(which: Filter, key: SQLColumnExpression[Any]) -> Select[Any]:
+def _medians(which: Filter, key: SQLColumnExpression[Any], by: GroupBy | None) -> Select[Any]:
     """Return the query for each group's median: the middle row by HC, or the mean of two."""
-    hc_mm = RESULT_COLUMNS["hc_mm"]
-    with_hc = _rows(which, key.label("name"), hc_mm.label("hc_mm")).where(
-        ScanRow.state.in_(_MEASURED), hc_mm.is_not(None)
+    with_hc = _rows(which, by, key.label("name"), ScanRow.hc_mm).where(
+        ScanRow.state.in_(_MEASURED), ScanRow.hc_mm.is_not(None)
     )
     rows = with_hc.subquery()
     ranked = select(
@@ -137,6 +128,6 @@ def _medians(which: Filter, key: SQLColumnExpression[Any]) -> Select[Any]:
     )
 
 
-def _rows(which: Filter, *columns: ColumnElement[Any], with_results: bool = True) -> Select[Any]:
-    tables = scans_with_results() if with_results else ScanRow.__table__
+def _rows(which: Filter, by: GroupBy | None, *columns: SQLColumnExpression[Any]) -> Select[Any]:
+    tables = scans_with_results() if by is GroupBy.MACHINE else ScanRow.__table__
     return select(*columns).select_from(tables).where(*conditions(which))

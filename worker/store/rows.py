@@ -280,8 +280,7 @@ def _column(name: str) -> SQLColumnExpression[Any]:
 
 
 def count_rows(database: Database, which: Filter) -> int:
-    """Return how many rows there are; quick where the filter is about scans alone."""
-    tables = scans_with_results() if which.asks_results else ScanRow.__table__
-    statement = select(func.count()).select_from(tables).where(*conditions(which))
+    """Return how many rows there are."""
+    statement = select(func.count()).select_from(ScanRow).where(*conditions(which))
     with database.reading() as connection:
         return connection.scalar(statement) or 0

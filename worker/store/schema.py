@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 # Spelt out, so that a command need not load Alembic to learn that all is well; a test compares.
-HEAD = "0008"
+HEAD = "0009"
 
 _UPGRADE_LOCK = 0x6863_6261  # "hcba"; any number that others do not use
 

@@ -23,6 +23,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -79,6 +80,15 @@ class Base(DeclarativeBase):
     type_annotation_map = {str: Text(), datetime: UtcDateTime()}  # noqa: RUF012
 
 
+_COPIED = "copy of the reported result's, where filters look: its"
+
+
+def _index_of_known(*names: str) -> Index:
+    """Return an index of the rows that have a first of these: the others are in its way."""
+    known = text(f"{names[0]} IS NOT NULL")
+    return Index(None, *names, sqlite_where=known, postgresql_where=known)
+
+
 class BatchRow(Base):
     """What one command, or one watched folder, asked for."""
 
@@ -94,7 +104,10 @@ class BatchRow(Base):
 
 
 class ScanRow(Base):
-    """One frame of one file, and where it stands; ``model`` picks the reported result."""
+    """One frame of one file, and where it stands; ``model`` picks the reported result.
+
+    What filters ask of that result stands here too, and is written with the state.
+    """
 
     __tablename__ = "scans"
     __table_args__ = (
@@ -108,6 +121,8 @@ class ScanRow(Base):
         Index(None, "changed_at"),
         Index(None, "source", "frame", "id"),
         Index(None, "duplicate_of"),
+        *(_index_of_known(*names) for names in (("code",), ("hc_mm",), ("flags",))),
+        _index_of_known("plane", "changed_at"),
     )
 
     id: Mapped[Key]
@@ -134,6 +149,9 @@ class ScanRow(Base):
     sha256: Mapped[str | None]
     model: Mapped[str | None]
     duplicate_of: Mapped[int | None] = mapped_column(Id, ForeignKey("scans.id"))
+    hc_mm: Mapped[float | None] = mapped_column(Double, doc=f"{_COPIED} HC")
+    plane: Mapped[str | None] = mapped_column(doc=f"{_COPIED} plane")
+    flags: Mapped[str | None] = mapped_column(doc=f"{_COPIED} flags, apart by spaces")
 
 
 class ResultRow(Base):
