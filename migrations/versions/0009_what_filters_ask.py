@@ -9,7 +9,7 @@ branch_labels = None
 depends_on = None
 
 COLUMNS = (("hc_mm", sa.Double()), ("plane", sa.Text()), ("flags", sa.Text()))
-INDEXES = (("code",), ("hc_mm",), ("flags",), ("plane", "changed_at"))
+INDEXES = (("code",), ("model",), ("hc_mm",), ("flags",), ("plane", "changed_at"))
 
 
 def upgrade():

@@ -53,6 +53,12 @@ class Filter:
     hc_to_mm: float | None = None
     latest: bool = False
 
+    @property
+    def may_be_rare(self) -> bool:
+        """Whether it asks for what an index of its own has, and perhaps few rows have."""
+        words = (self.codes, self.flags, self.models, self.planes)
+        return any(each is not None for each in (*words, self.hc_from_mm, self.hc_to_mm))
+
 
 def scans_with_results() -> FromClause:
     """Return each scan with its reported result, a duplicate with that of what it repeats."""
@@ -65,9 +71,13 @@ def scans_with_results() -> FromClause:
     )
 
 
-def conditions(which: Filter) -> list[ColumnElement[bool]]:
-    """Return what must hold of the table ``scans``."""
-    return [*_of_scan(which), *_of_studies(which), *_of_result(which)]
+def conditions(which: Filter, *, by_index: bool = True) -> list[ColumnElement[bool]]:
+    """Return what must hold of the table ``scans``.
+
+    ``by_index`` False keeps the database from looking for what an index of its own has, as where
+    rows are read in the order of submission and many of them fit.
+    """
+    return [*_of_scan(which), *_of_studies(which), *_of_index(which, by_index=by_index)]
 
 
 def is_latest() -> ColumnElement[bool]:
@@ -99,12 +109,6 @@ def _of_scan(which: Filter) -> list[ColumnElement[bool]]:
         found.append(ScanRow.changed_at < which.until)
     if which.source is not None:
         found.append(ScanRow.source.like(like_pattern(which.source), escape="\\"))
-    if which.codes is not None:
-        found.append(ScanRow.code.in_(which.codes))
-    if which.models is not None:
-        found.append(
-            or_(*(ScanRow.model.like(like_pattern(each), escape="\\") for each in which.models))
-        )
     if which.latest:
         found.append(is_latest())
     return found
@@ -115,19 +119,39 @@ def _of_studies(which: Filter) -> list[ColumnElement[bool]]:
     return [ScanRow.id.in_(scans_of_studies(*each)) for each in asked if each is not None]
 
 
-def _of_result(which: Filter) -> list[ColumnElement[bool]]:
+def _of_index(which: Filter, *, by_index: bool) -> list[ColumnElement[bool]]:
+    # What is computed from a column is in no index.
+    code = ScanRow.code if by_index else ScanRow.code + literal("")
+    model = ScanRow.model if by_index else ScanRow.model + literal("")
+    plane = ScanRow.plane if by_index else ScanRow.plane + literal("")
+    hc_mm = ScanRow.hc_mm if by_index else ScanRow.hc_mm + literal(0.0)
     found: list[ColumnElement[bool]] = []
+    if which.codes is not None:
+        found.append(code.in_(which.codes))
     if which.flags is not None:
+        if by_index:
+            found.append(ScanRow.flags.is_not(None))
         flags = literal(" ") + ScanRow.flags + " "
-        among = or_(*(flags.contains(f" {each} ", autoescape=True) for each in which.flags))
-        found += [ScanRow.flags.is_not(None), among]  # the first is that of the index
+        found.append(or_(*(flags.contains(f" {each} ", autoescape=True) for each in which.flags)))
+    if which.models is not None:
+        found.append(model.in_(_models_like(which.models)))
     if which.planes is not None:
-        found.append(ScanRow.plane.in_(which.planes))
+        found.append(plane.in_(which.planes))
     if which.hc_from_mm is not None:
-        found.append(ScanRow.hc_mm >= which.hc_from_mm)
+        found.append(hc_mm >= which.hc_from_mm)
     if which.hc_to_mm is not None:
-        found.append(ScanRow.hc_mm <= which.hc_to_mm)
+        found.append(hc_mm <= which.hc_to_mm)
     return found
+
+
+def _models_like(patterns: Collection[str]) -> Select[Any]:
+    """Return the query for the few names that fit, each found in the index after the one before."""
+    known = ScanRow.model.is_not(None)
+    names = select(func.min(ScanRow.model).label("name")).where(known).cte("models", recursive=True)
+    following = select(func.min(ScanRow.model)).where(ScanRow.model > names.c.name)
+    names = names.union_all(select(following.scalar_subquery()).where(names.c.name.is_not(None)))
+    fits = (names.c.name.like(like_pattern(each), escape="\\") for each in patterns)
+    return select(names.c.name).where(or_(*fits))
 
 
 def like_pattern(text: str) -> str:

@@ -35,7 +35,6 @@ class GroupBy(StrEnum):
     PLANE = "plane"
 
 
-
 @dataclass(frozen=True, slots=True)
 class Group:
     """Rows that have something in common; ``name`` is ``None`` where that is unknown.

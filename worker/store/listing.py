@@ -193,9 +193,8 @@ def _question(
         "reviewer": unseen_by,
     }
     given = {name: value for name, value in values.items() if value is not None}
-    others = conditions(
-        replace(which, batch=None, statuses=None, since=None, until=None, source=None)
-    )
+    rest = replace(which, batch=None, statuses=None, since=None, until=None, source=None)
+    others = conditions(rest, by_index=False)
     statement = _statement(names, frozenset(given), alone=not others)
     return (statement.where(*others) if others else statement), given
 

@@ -44,6 +44,7 @@ from worker.store.filter import Filter, conditions, scans_of_studies, scans_with
 from worker.store.session import Database, binary_numbers
 from worker.store.tables import RESULT_COLUMNS, ScanRow
 
+_FEW = 20_000  # rows that are looked for by their numbers
 _FETCH = 500  # rows in memory at once
 _FETCH_COLUMNS = 500  # what a processor keeps at hand: more is slower
 
@@ -113,7 +114,9 @@ def select_rows(
     newest_first: bool = False,
 ) -> Iterator[ReportRow]:
     """Yield the rows in the order of submission, or otherwise; memory stays flat."""
-    statement = _ordered(rows_statement(which), sort, newest_first).limit(limit)
+    statement = _in_order(
+        database, which, _labelled(COLUMNS), sort, newest_first=newest_first
+    ).limit(limit)
     yield from _yielded(database, statement)
 
 
@@ -176,13 +179,12 @@ def newest_studies(database: Database, which: Filter, limit: int) -> list[str]:
     """Return the studies of the newest rows that name one, the newest first, each once."""
     study = RESULT_COLUMNS["study_instance_uid"]
     found: dict[str, None] = {}
-    at_once, before = 4 * limit, None
+    # A number beyond all: without one SQLite may first make a filter of the whole other table.
+    at_once, before = 4 * limit, 2**63 - 1
     while len(found) < limit:
         statement = _selected(which, [_column("scan_id").label("id"), study]).where(
-            study.is_not(None)
+            study.is_not(None), ScanRow.id < before
         )
-        if before is not None:
-            statement = statement.where(ScanRow.id < before)
         with database.reading() as connection:
             newest = statement.order_by(ScanRow.id.desc()).limit(at_once)
             rows = connection.execute(newest).all()
@@ -224,7 +226,7 @@ def select_columns(
     """
     is_text = database.engine.dialect.name == "sqlite"
     plain = [_plain(name, is_text=is_text).label(name) for name in names]
-    statement = _ordered(_selected(which, plain), sort, newest_first).limit(limit)
+    statement = _in_order(database, which, plain, sort, newest_first=newest_first).limit(limit)
     with database.reading() as connection, binary_numbers(connection):
         in_parts = {"yield_per": _FETCH_COLUMNS}
         with closing(connection.execute(statement, execution_options=in_parts)) as lines:
@@ -257,7 +259,27 @@ def _plain(name: str, *, is_text: bool) -> ColumnElement[Any]:
     return type_coerce(column, NullType())
 
 
-def _ordered(statement: Select[Any], sort: Sequence[Sort], newest_first: bool) -> Select[Any]:
+def _in_order(
+    database: Database,
+    which: Filter,
+    columns: Sequence[ColumnElement[Any]],
+    sort: Sequence[Sort],
+    *,
+    newest_first: bool,
+) -> Select[Any]:
+    """Return the query for these rows in order: few by their numbers, many one after the other.
+
+    No database knows which of both is better. Where few fit, all would be read in search of them;
+    where many do, their index is in another order, and to sort them takes seconds.
+    """
+    statement = _selected(which, columns)
+    if which.may_be_rare:
+        rare = select(ScanRow.id).where(*conditions(which))
+        with database.reading() as connection:
+            some = rare.limit(_FEW + 1).subquery()
+            count = connection.scalar(select(func.count()).select_from(some)) or 0
+        if count <= _FEW:
+            statement = _selected(Filter(), columns).where(ScanRow.id.in_(rare))
     for each in sort:
         column = _column(each.column)
         statement = statement.order_by(
@@ -268,11 +290,16 @@ def _ordered(statement: Select[Any], sort: Sequence[Sort], newest_first: bool) -
 
 def rows_statement(which: Filter, names: Sequence[str] = COLUMNS) -> Select[Any]:
     """Return the query for these columns of ``ReportRow``; in no order."""
-    return _selected(which, [_column(name).label(name) for name in names])
+    return _selected(which, _labelled(names))
 
 
 def _selected(which: Filter, columns: Sequence[ColumnElement[Any]]) -> Select[Any]:
-    return select(*columns).select_from(scans_with_results()).where(*conditions(which))
+    found = conditions(which, by_index=False)
+    return select(*columns).select_from(scans_with_results()).where(*found)
+
+
+def _labelled(names: Sequence[str]) -> list[ColumnElement[Any]]:
+    return [_column(name).label(name) for name in names]
 
 
 def _column(name: str) -> SQLColumnExpression[Any]:

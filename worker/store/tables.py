@@ -121,7 +121,7 @@ class ScanRow(Base):
         Index(None, "changed_at"),
         Index(None, "source", "frame", "id"),
         Index(None, "duplicate_of"),
-        *(_index_of_known(*names) for names in (("code",), ("hc_mm",), ("flags",))),
+        *(_index_of_known(*names) for names in (("code",), ("model",), ("hc_mm",), ("flags",))),
         _index_of_known("plane", "changed_at"),
     )
 
