@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,11 +12,15 @@ from click.testing import CliRunner
 from cli.commands import cli
 from rig.stored_rows import put_batch, put_row
 from worker.bench.results import fill
+from worker.errors import SchemaOutdated
 from worker.reports.extract import extract_of, extract_rows
+from worker.reports.forms import write, write_rows
 from worker.result import Status
+from worker.settings import Settings
+from worker.store.copied_rows import copied_rows
 from worker.store.filter import Filter
 from worker.store.rows import ReportRow, Sort, count_rows, select_columns, select_rows
-from worker.store.session import Database
+from worker.store.session import Database, open_database
 
 MONDAY, TUESDAY = datetime(2026, 1, 5, 12, tzinfo=UTC), datetime(2026, 1, 6, 12, tzinfo=UTC)
 
@@ -123,6 +128,53 @@ def test_rows_by_column_are_the_rows(database: Database) -> None:
     ]
     parts.close()  # who asked has left
     assert count_rows(database, Filter()) == 3000
+
+
+def test_parquet_holds_what_the_rows_say(database: Database) -> None:
+    """PostgreSQL writes it in another way; no text may change on it."""
+    parquet = pytest.importorskip("pyarrow.parquet", reason="needs the extra tables")
+    batch = put_batch(database, "odd")
+    odd = ['"', ",", 'a,"b"', "two\nlines", "\r\n", "\\N", "NULL", "NaN", " ", "%s", "'", "\u2028"]
+    for number, text in enumerate(odd):
+        status = ["measured", "flagged", "failed"][number % 3]
+        put_row(
+            *(database, batch, f"/{text}/{number}.png", status),
+            changed_at=MONDAY,
+            message=text,
+            machine="",
+            hc_mm=[None, 175.128, 1e-7][number % 3],
+            flags=[(), ("weak-fit",), ("weak-fit", "cut-off")][number % 3],
+            study_date=[None, MONDAY.date()][number % 2],
+            rows=number,
+        )
+    put_row(database, batch, "/waits.png", "queued", changed_at=TUESDAY)
+    for which in (
+        Filter(),
+        Filter(source="%s", until=TUESDAY, models=["'", "hc18"]),
+        Filter(statuses=[Status.FLAGGED, Status.QUEUED], since=MONDAY),
+        Filter(source="nowhere"),
+    ):
+        copied, made = io.BytesIO(), io.BytesIO()
+        asked = extract_rows(database, which, sort=[Sort("message", descending=True)])
+        count = write(asked, "parquet", copied)
+        rows = select_rows(database, which, sort=[Sort("message", descending=True)])
+        assert write_rows(rows, "parquet", made) == count == count_rows(database, which)
+        assert parquet.read_table(copied).equals(parquet.read_table(made))
+
+
+def test_a_copy_that_is_left_or_refused_costs_nothing(postgresql_url: str) -> None:
+    settings = Settings.from_environment({"HC_DATABASE_URL": postgresql_url})
+    with open_database(settings) as database:
+        fill(database, 3000)
+        lines = copied_rows(database, Filter(), ["scan_id", "code"])
+        assert next(lines) == b"1,\n"
+        lines.close()
+        assert count_rows(database, Filter()) == 3000
+        with database.writing() as connection:
+            connection.exec_driver_sql("ALTER TABLE results RENAME TO gone")
+        with pytest.raises(SchemaOutdated, match="results"):
+            next(copied_rows(database, Filter(), ["hc_mm"]))
+        assert count_rows(database, Filter()) == 3000
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import partial
 from itertools import islice
 from typing import Any
 
 from worker.columns import Column, columns_of, flattened
 from worker.result import NOTICE
+from worker.store.copied_rows import copied_rows
 from worker.store.filter import Filter
 from worker.store.rows import ReportRow, Sort, select_columns
 from worker.store.session import Database
@@ -31,10 +33,15 @@ COLUMNS = {column.name: column for column in (*columns_of(ReportRow), _NOTICE)}
 
 @dataclass(frozen=True, slots=True)
 class Extract:
-    """A table for a file: its columns, and its rows as they come."""
+    """A table for a file: its columns, and its rows as they come.
+
+    ``lines``, where the database writes rows by itself: the same rows as lines of CSV, all but the
+    notice.
+    """
 
     columns: tuple[Column, ...]
     parts: Iterable[Part]
+    lines: Callable[[], Generator[bytes, None, None]] | None = None
 
 
 def extract_rows(
@@ -48,10 +55,12 @@ def extract_rows(
 ) -> Extract:
     """Return the rows with these of ``COLUMNS``; the database is asked when they are written."""
     stored = [name for name in names if name != _NOTICE.name] or ["scan_id"]
-    parts = select_columns(
-        database, which, stored, sort=sort, limit=limit, newest_first=newest_first
-    )
-    return Extract(tuple(COLUMNS[name] for name in names), _noticed(parts, stored, names))
+    how: dict[str, Any] = {"sort": sort, "limit": limit, "newest_first": newest_first}
+    parts = _noticed(select_columns(database, which, stored, **how), stored, names)
+    lines = None
+    if database.engine.dialect.name == "postgresql":
+        lines = partial(copied_rows, database, which, stored, **how)
+    return Extract(tuple(COLUMNS[name] for name in names), parts, lines)
 
 
 def _noticed(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import io
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from datetime import date, datetime
-from typing import BinaryIO
+from itertools import chain
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv as pv
 import pyarrow.parquet as pq
 
 from worker.columns import Column
@@ -17,6 +21,8 @@ from worker.result import NOTICE
 
 _GROUP_ROWS = 64_000
 """Rows in a group: read at once by others, and in memory here."""
+_BLOCK_BYTES = 1 << 20
+_NOTICE = "notice"
 _TYPES: dict[type, pa.DataType] = {
     int: pa.int64(),
     float: pa.float64(),
@@ -59,15 +65,67 @@ def _groups(extract: Extract) -> Iterator[pa.Table]:
     )
     group: list[pa.RecordBatch] = []
     rows = 0
-    for part in extract.parts:
-        arrays = [pa.array(*each) for each in zip(part, plain.types, strict=True)]
-        group.append(pa.record_batch(arrays, schema=plain))
-        rows += len(part[0])
+    for batch in _made(extract, plain) if extract.lines is None else _copied(extract.lines, plain):
+        group.append(batch)
+        rows += batch.num_rows
         if rows >= _GROUP_ROWS:
             yield pa.Table.from_batches(group)
             group, rows = [], 0
     if group:
         yield pa.Table.from_batches(group)
+
+
+def _made(extract: Extract, plain: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Yield rows whose values came one by one."""
+    for part in extract.parts:
+        arrays = [pa.array(*each) for each in zip(part, plain.types, strict=True)]
+        yield pa.record_batch(arrays, schema=plain)
+
+
+def _copied(
+    lines_of: Callable[[], Generator[bytes, None, None]], plain: pa.Schema
+) -> Iterator[pa.RecordBatch]:
+    """Yield rows that came as lines of CSV."""
+    names = [name for name in plain.names if name != _NOTICE]
+    convert = pv.ConvertOptions(
+        column_types={name: plain.field(name).type for name in names},
+        null_values=[""],
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=False,
+    )
+    read = pv.ReadOptions(column_names=names, block_size=_BLOCK_BYTES)
+    parse = pv.ParseOptions(newlines_in_values=True)
+    with closing(lines_of()) as lines:
+        first = next(lines, None)
+        if first is None:
+            return
+        stream = pa.PythonFile(_Stream(chain([first], lines)), mode="r")
+        for batch in pv.open_csv(stream, read, parse, convert):
+            notice = pa.repeat(NOTICE, batch.num_rows)
+            arrays = [notice if each == _NOTICE else batch[each] for each in plain.names]
+            yield pa.record_batch(arrays, schema=plain)
+
+
+class _Stream(io.RawIOBase):
+    """Pieces of bytes as a file that can be read."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        """Return that it is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the buffer as far as there is anything; return how many bytes came."""
+        filled = 0
+        while filled < len(buffer) and (piece := self._rest or memoryview(next(self._pieces, b""))):
+            taken = piece[: len(buffer) - filled]
+            buffer[filled : filled + len(taken)] = taken
+            filled += len(taken)
+            self._rest = piece[len(taken) :]
+        return filled
 
 
 def _field(column: Column) -> pa.Field:

@@ -44,7 +44,7 @@ from worker.store.filter import Filter, conditions, scans_of_studies, scans_with
 from worker.store.session import Database, binary_numbers
 from worker.store.tables import RESULT_COLUMNS, ScanRow
 
-_FEW = 20_000  # rows that are looked for by their numbers
+_FEW = 1000  # rows that are looked for by their numbers
 _FETCH = 500  # rows in memory at once
 _FETCH_COLUMNS = 500  # what a processor keeps at hand: more is slower
 
@@ -224,14 +224,15 @@ def select_columns(
     For files, and several times as quick: numbers and texts are as the driver gives them, a time
     is a text ``2026-01-31 08:15:00.250000`` in UTC, a day ``2026-01-31``, and words are one text.
     """
-    is_text = database.engine.dialect.name == "sqlite"
-    plain = [_plain(name, is_text=is_text).label(name) for name in names]
-    statement = _in_order(database, which, plain, sort, newest_first=newest_first).limit(limit)
+    statement = plain_statement(
+        database, which, names, sort=sort, limit=limit, newest_first=newest_first
+    )
+    is_sqlite = database.engine.dialect.name == "sqlite"
     with database.reading() as connection, binary_numbers(connection):
         in_parts = {"yield_per": _FETCH_COLUMNS}
         with closing(connection.execute(statement, execution_options=in_parts)) as lines:
             # SQLite computes in this process, and would only be slowed down.
-            ahead = 0 if is_text else _PARTS_AHEAD
+            ahead = 0 if is_sqlite else _PARTS_AHEAD
             with closing(_ahead(lines.partitions(), ahead)) as parts:
                 for part in parts:
                     yield list(zip(*part, strict=True))
@@ -249,8 +250,23 @@ def _ahead(parts: Iterator[Sequence[Any]], ahead: int) -> Generator[Sequence[Any
             yield part
 
 
+def plain_statement(
+    database: Database,
+    which: Filter,
+    names: Sequence[str],
+    *,
+    sort: Sequence[Sort],
+    limit: int | None,
+    newest_first: bool,
+) -> Select[Any]:
+    """Return the query for the rows of ``select_columns``, whose values need no more work."""
+    is_text = database.engine.dialect.name == "sqlite"
+    plain = [_plain(name, is_text=is_text).label(name) for name in names]
+    return _in_order(database, which, plain, sort, newest_first=newest_first).limit(limit)
+
+
 def _plain(name: str, *, is_text: bool) -> ColumnElement[Any]:
-    """Return a column whose values need no more work. ``is_text``: times and days are texts."""
+    """Return a column as it is wanted. ``is_text``: times and days are texts there already."""
     column = _column(name)
     if _TYPES[name] is datetime and not is_text:
         column = func.to_char(func.timezone("UTC", column), "YYYY-MM-DD HH24:MI:SS.US")
@@ -274,12 +290,11 @@ def _in_order(
     """
     statement = _selected(which, columns)
     if which.may_be_rare:
-        rare = select(ScanRow.id).where(*conditions(which))
         with database.reading() as connection:
-            some = rare.limit(_FEW + 1).subquery()
-            count = connection.scalar(select(func.count()).select_from(some)) or 0
-        if count <= _FEW:
-            statement = _selected(Filter(), columns).where(ScanRow.id.in_(rare))
+            rare = select(ScanRow.id).where(*conditions(which)).limit(_FEW + 1)
+            numbers = connection.scalars(rare).all()
+        if len(numbers) <= _FEW:
+            statement = statement.where(ScanRow.id.in_(numbers))
     for each in sort:
         column = _column(each.column)
         statement = statement.order_by(
