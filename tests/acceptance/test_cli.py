@@ -1,4 +1,4 @@
-"""The commands as people type them, each in a process of its own."""
+"""The commands as people type them, each in a process of its own (``rig.command``)."""
 
 import csv
 import io
@@ -8,7 +8,6 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from contextlib import closing, suppress
 from pathlib import Path
@@ -16,12 +15,10 @@ from pathlib import Path
 import pytest
 
 from hcmodel.model_card import SHIPPED
+from rig.command import HC_BATCH, hc, hc_from_the_start
 from rig.series import write_copies
 from worker.sample_files import PIXEL_SIZES, write_samples
 from worker.store.rows import COLUMNS
-
-HC_BATCH = Path(sys.executable).parent / "hc-batch"
-
 
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -37,17 +34,6 @@ def home(tmp_path: Path) -> dict[str, str]:
     return kept | {"HC_DATA_DIR": str(tmp_path / "data")}
 
 
-def hc(home: dict[str, str], *words: str | Path, **others: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [HC_BATCH, *map(str, words)],
-        env=home | others,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=90,
-    )
-
-
 def rows(home: dict[str, str], *words: str) -> list[dict[str, str]]:
     done = hc(home, "results", "--format", "csv", *words)
     assert done.returncode == 0, done.stderr
@@ -58,7 +44,7 @@ def test_run_measures_what_it_can_and_names_the_rest(
     home: dict[str, str], samples: Path, tmp_path: Path
 ) -> None:
     sizes = ("--pixel-sizes", samples / PIXEL_SIZES)
-    done = hc(home, "run", samples, *sizes)
+    done = hc_from_the_start(home, "run", samples, *sizes)
     assert done.returncode == 3, done.stderr
     assert "research use only" in done.stderr
     assert "notes.txt" in done.stderr
@@ -93,7 +79,7 @@ def test_run_measures_what_it_can_and_names_the_rest(
     assert [row["status"] for row in twice] == [late["status"], "duplicate"]
     assert twice[0]["hc_mm"] == twice[1]["hc_mm"]
 
-    as_json = json.loads(hc(home, "results", "--format", "json").stdout)
+    as_json = json.loads(hc_from_the_start(home, "results", "--format", "json").stdout)
     assert len(as_json) == len(rows(home))
     assert {type(row["hc_mm"]) for row in as_json} == {float, type(None)}
     lines = hc(home, "results", "--format", "jsonl", "--status", "rejected").stdout.splitlines()
@@ -142,11 +128,11 @@ def test_an_interrupted_run_keeps_and_continues(home: dict[str, str], tmp_path: 
 
 
 def test_submit_without_a_worker_keeps_the_rows(home: dict[str, str], samples: Path) -> None:
-    done = hc(home, "submit", samples / "early.dcm", samples / "middle.dcm")
+    done = hc_from_the_start(home, "submit", samples / "early.dcm", samples / "middle.dcm")
     assert done.returncode == 0, done.stderr
     assert "no worker listens" in done.stderr
     batch = done.stdout.strip()
-    assert hc(home, "status", batch).stdout.strip() == f"{batch}: 2 queued"
+    assert hc_from_the_start(home, "status", batch).stdout.strip() == f"{batch}: 2 queued"
     waited = hc(home, "submit", samples / "early.dcm", "--wait", "--timeout", "1")
     assert waited.returncode == 5
 
@@ -170,9 +156,9 @@ def test_requeue_measures_again_what_was_rejected(home: dict[str, str], samples:
     done = hc(home, "run", samples / "no_scale.png")
     assert done.returncode == 3
     batch = rows(home)[0]["batch"]
-    assert "1 scans" in hc(home, "requeue", batch).stderr
+    assert "1 scans" in hc_from_the_start(home, "requeue", batch).stderr
     assert rows(home)[0]["status"] == "queued"
-    assert "1 scans" in hc(home, "cancel", batch).stderr
+    assert "1 scans" in hc_from_the_start(home, "cancel", batch).stderr
     assert (rows(home)[0]["status"], rows(home)[0]["code"]) == ("rejected", "cancelled")
     assert "0 scans" in hc(home, "requeue", "--code", "no-head").stderr
     assert "0 scans" in hc(home, "requeue", "--older-than", "3600").stderr
@@ -210,7 +196,7 @@ def test_errors_name_the_cause_and_the_code(
     code: int,
     said: str,
 ) -> None:
-    done = hc(home, *[word.format(x=samples / "early.dcm") for word in words], **others)
+    done = hc(home | others, *[word.format(x=samples / "early.dcm") for word in words])
     assert done.returncode == code, done.stderr
     assert said in done.stderr
     assert "Traceback" not in done.stderr
@@ -223,25 +209,26 @@ def test_weights_that_are_not_their_cards_stop_everything(
     weights = tmp_path / "hc18.keras"
     shutil.copy(SHIPPED, weights)
     shutil.copy(SHIPPED.with_suffix(".json"), weights.with_suffix(".json"))
-    assert hc(home, "model", "verify", HC_WEIGHTS=str(weights)).returncode == 0
+    others = home | {"HC_WEIGHTS": str(weights)}
+    assert hc_from_the_start(others, "model", "verify").returncode == 0
     assert "research only" in hc(home, "model", "show").stdout
     with weights.open("r+b") as file:
         file.seek(1000)
         file.write(b"\0\0\0\0")
     for words in (["model", "verify"], ["run", str(samples / "early.dcm")], ["worker"]):
-        done = hc(home, *words, HC_WEIGHTS=str(weights))
+        done = hc(others, *words)
         assert done.returncode == 2, done.stderr
         assert "model-mismatch" in done.stderr
     assert rows(home)[0]["status"] == "queued"
 
 
 def test_database_commands(home: dict[str, str], tmp_path: Path) -> None:
-    url = {"HC_DATABASE_URL": f"sqlite:///{tmp_path / 'x.sqlite3'}"}
-    assert "revision" in hc(home, "db", "upgrade", **url).stdout
-    assert "ok" in hc(home, "db", "check", **url).stdout
+    environment = home | {"HC_DATABASE_URL": f"sqlite:///{tmp_path / 'x.sqlite3'}"}
+    assert "revision" in hc_from_the_start(environment, "db", "upgrade").stdout
+    assert "ok" in hc(environment, "db", "check").stdout
     with closing(sqlite3.connect(tmp_path / "x.sqlite3")) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = '0000'")
-    done = hc(home, "results", **url)
+    done = hc(environment, "results")
     assert done.returncode == 2
     assert "schema-outdated" in done.stderr
     assert "hc-batch db upgrade" in done.stderr

@@ -7,33 +7,19 @@ import io
 import json
 import logging
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from rig import command
+from rig.command import Done
 from rig.hostile_names import names
 from worker import log
 from worker.plain_text import visible
 
-HC_BATCH = Path(sys.executable).parent / "hc-batch"
-
-
-def hc(folder: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
+def hc(folder: Path, *words: str) -> Done:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HC_")}
-    done = subprocess.run(
-        [HC_BATCH, *map(str, words)],
-        cwd=folder,
-        env=kept | {"HC_DATA_DIR": str(folder / "data")},
-        capture_output=True,
-        check=False,
-        timeout=250,
-    )
-    # As they came: no line end may be translated.
-    return subprocess.CompletedProcess(
-        done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
-    )
+    return command.hc(kept | {"HC_DATA_DIR": str(folder / "data")}, *words, folder=folder)
 
 
 def is_clean(text: str) -> bool:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from rig.command import hc
 from rig.ending import finish
 from worker.intake.submit import submit
 from worker.result import Result, Status
@@ -32,17 +31,6 @@ def folder(tmp_path: Path) -> Path:
     for name in ("b.txt", "c.txt"):
         (tmp_path / "in" / name).write_text("words")
     return tmp_path / "in"
-
-
-def hc(environment: dict[str, str], *words: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "cli.main", *map(str, words)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=200,
-    )
 
 
 @pytest.mark.parametrize("command", ["run", "submit", "inspect", "watch"])

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from cli import commands
+from rig.command import Done, hc, hc_from_the_start
 from worker.errors import DiskFull, OutputUnwritable, ServiceUnavailable
 from worker.reports.output_file import replacing
 from worker.store.batches import BatchKind, NewScan, insert_scans, open_batch
@@ -41,15 +42,8 @@ def ledger(database: Database) -> Database:
     return database
 
 
-def results(environment: dict[str, str], *words: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, "results", *map(str, words)],
-        env=environment,
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-        timeout=120,
-    )
+def results(environment: dict[str, str], *words: str | Path) -> Done:
+    return hc(environment, "results", *words)
 
 
 def shell(environment: dict[str, str], line: str) -> subprocess.CompletedProcess[str]:
@@ -166,7 +160,7 @@ def test_output_is_utf_8_whatever_the_locale(
     environment: dict[str, str], locale: dict[str, str], form: str
 ) -> None:
     odd = environment | {"PYTHONIOENCODING": "latin-1"} | locale
-    done = results(odd, "--format", form)
+    done = hc_from_the_start(odd, "results", "--format", form)
     assert done.returncode == 0, done.stderr
     assert "\u732b00007.png" in done.stdout
 

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -10,9 +9,9 @@ from pathlib import Path
 import pydicom
 import pytest
 
+from rig.command import HC_BATCH, hc
 from worker.sample_files import write_samples
 
-HC_BATCH = Path(sys.executable).parent / "hc-batch"
 PLANTED = "Zyxwick"
 PLANTED_NUMBER = "77310499"
 PLANTED_DATE = "19871123"
@@ -70,23 +69,19 @@ def test_nothing_of_a_patient_is_kept_or_said(tmp_path: Path, command: str) -> N
     data = tmp_path / "data"
     with worker(environment, data / "worker.log") if command == "submit" else nullcontext():
         words = [command, folder, *(["--wait"] if command == "submit" else [])]
-        done = subprocess.run(
-            [HC_BATCH, *words], env=environment, capture_output=True, check=False, timeout=200
-        )
+        done = hc(environment, *words)
         # Before the worker stops: an idle Redis may forget.
         stored = everything_in(data)
     assert done.returncode == 3, done.stderr
-    said = done.stdout + done.stderr
+    said = (done.stdout + done.stderr).encode()
     for words in (
         ["status"],
         *(["results", "--format", name] for name in ("table", "csv", "json")),
         ["inspect", folder, "--format", "json"],
     ):
-        done = subprocess.run(
-            [HC_BATCH, *words], env=environment, capture_output=True, check=False, timeout=120
-        )
+        done = hc(environment, *words)
         assert done.returncode in {0, 3}, done.stderr
-        said += done.stdout + done.stderr
+        said += (done.stdout + done.stderr).encode()
     stored = b"".join(
         path.read_bytes() for path in (tmp_path / "data").rglob("*") if path.is_file()
     )

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from rig.browser import Seen, chromium, open_page, serious_findings
+from rig.command import hc, hc_from_the_start
 from rig.pages import own_copy
 from rig.report_rows import many_rows
 from worker.reference import AgeSource, Reference
@@ -27,8 +26,6 @@ from worker.reports.document.comparisons import (
 from worker.reports.document.compose import as_page, gather
 from worker.reports.exam_facts import Sources
 from worker.roots import Roots
-
-COMMAND = [sys.executable, "-m", "cli.main"]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +41,7 @@ def phantoms(phantoms_measured: dict[str, str], tmp_path_factory: pytest.TempPat
     folder = tmp_path_factory.mktemp("report")
     environment = own_copy(phantoms_measured, folder)
     path = folder / "report.html"
-    done = hc(environment, "report", "last", "--out", str(path))
+    done = hc_from_the_start(environment, "report", "last", "--out", path)
     assert done.returncode == 0, done.stderr
     return path
 
@@ -75,17 +72,6 @@ def some_studies() -> list[str]:
 
 def said(number: int) -> Reference:
     return Reference(hc_mm=150.0 + number, ga_weeks=12.0 + number / 2, ga_source=AgeSource.LMP)
-
-
-def hc(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *words],
-        env=environment,
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-        timeout=250,
-    )
 
 
 def nothing_asked(seen: Seen) -> None:
@@ -193,14 +179,14 @@ def test_images_that_are_gone_cost_their_pictures_alone(
     assert text.count("No picture: The file is not there.") == 3
     assert "3 pictures are missing" in text
     target = tmp_path / "plain.html"
-    done = hc(phantoms_measured, "report", "--no-images", "--out", str(target))
+    done = hc(phantoms_measured, "report", "--no-images", "--out", target)
     assert done.returncode == 0, done.stderr
     assert "<img" not in target.read_text(encoding="utf-8")
 
 
 def test_a_paragraph_for_a_paper(phantoms_measured: dict[str, str], tmp_path: Path) -> None:
     target = tmp_path / "methods.md"
-    done = hc(phantoms_measured, "report", "--out", str(target))
+    done = hc(phantoms_measured, "report", "--out", target)
     assert done.returncode == 0, done.stderr
     text = target.read_text(encoding="utf-8")
     assert re.search(r"weights SHA-256 `[0-9a-f]{64}`", text)
@@ -215,7 +201,7 @@ def test_a_paragraph_for_a_paper(phantoms_measured: dict[str, str], tmp_path: Pa
 
 def test_nothing_to_report_is_said(phantoms_measured: dict[str, str], tmp_path: Path) -> None:
     target = tmp_path / "empty.html"
-    done = hc(phantoms_measured, "report", "--source", "no such file", "--out", str(target))
+    done = hc(phantoms_measured, "report", "--source", "no such file", "--out", target)
     assert done.returncode == 0
     assert "no row fits" in done.stderr
     assert "No row fits." in target.read_text(encoding="utf-8")

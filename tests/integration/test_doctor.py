@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
 
+from rig.command import HC_BATCH, hc
 from rig.waiting import until
 from worker import doctor as examination
 from worker.settings import Settings
@@ -17,13 +17,7 @@ from worker.store.session import open_database
 
 
 def doctor(environment: dict[str, str]) -> tuple[int, dict[str, str]]:
-    done = subprocess.run(
-        [sys.executable, "-m", "cli.main", "doctor"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = hc(environment, "doctor")
     assert "secret" not in done.stdout + done.stderr
     assert "geheim" not in done.stdout + done.stderr
     lines = {line.split()[0]: line for line in done.stdout.splitlines()}
@@ -138,9 +132,7 @@ def test_workers_are_counted_and_the_reconcilers_last_success_is_told(
     environment = environment | {"HC_BROKER_URL": redis_url}
     log = tmp_path / "log"
     with log.open("wb") as file:
-        worker = subprocess.Popen(
-            [sys.executable, "-m", "cli.main", "worker"], env=environment, stderr=file
-        )
+        worker = subprocess.Popen([HC_BATCH, "worker"], env=environment, stderr=file)
     try:
         until(lambda: " ready." in log.read_text())
         _, lines = doctor(environment)

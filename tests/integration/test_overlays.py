@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -14,6 +12,7 @@ from pydicom import dcmread
 from pydicom.uid import RLELossless
 
 from hcmodel.annotation import Marks, to_picture
+from rig.command import hc, hc_from_the_start
 from rig.known_heads import Known, random_phantom, result_of, store, write_known
 from worker.errors import OutputUnwritable
 from worker.reports.pictures.annotated import marks_of
@@ -23,7 +22,6 @@ from worker.sample_files import write_samples
 from worker.store.rows import select_rows
 from worker.store.session import Database
 
-COMMAND = [sys.executable, "-m", "cli.main"]
 OUTLINE = (63, 210, 255)
 ODD_NAMES = ["a b\u202e<img>.png", "-rf.png", "..png", "x" * 200 + ".png", "\u732b.png", "CON.png"]
 
@@ -32,17 +30,6 @@ ODD_NAMES = ["a b\u202e<img>.png", "-rf.png", "..png", "x" * 200 + ".png", "\u73
 def database_url(tmp_path: Path) -> str:
     """What is tested here is what is drawn: one kind of database will do."""
     return f"sqlite:///{tmp_path / 'ledger.sqlite3'}"
-
-
-def hc(environment: dict[str, str], *words: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *map(str, words)],
-        env=environment,
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-        timeout=250,
-    )
 
 
 def test_each_row_has_a_picture_of_its_ellipse(database: Database, tmp_path: Path) -> None:
@@ -75,7 +62,7 @@ def test_what_has_gone_or_changed_is_told_and_others_go_on(
     known = write_known(database, tmp_path / "images", [f"{n}.png" for n in range(4)], rng)
     known[1].path.unlink()
     known[2].path.write_bytes(known[0].path.read_bytes())
-    done = hc(environment, "results", "--overlays", tmp_path / "pictures")
+    done = hc_from_the_start(environment, "results", "--overlays", tmp_path / "pictures")
     assert done.returncode == 0
     assert "1.png: The file is not there." in done.stderr
     assert "2.png: The file is no longer the one that was measured." in done.stderr
@@ -165,7 +152,7 @@ def test_files_are_measured_for_a_look_and_not_stored(tmp_path: Path) -> None:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HC_")}
     environment = kept | {"HC_DATA_DIR": str(data), "TF_CPP_MIN_LOG_LEVEL": "3", "DISPLAY": ":77"}
     files = [images / name for name in ("anisotropic.dcm", "no_scale.png", "broken.dcm")]
-    done = hc(environment, "view", *files)
+    done = hc_from_the_start(environment, "view", *files)
     assert done.returncode == 3, done.stderr
     printed = [Path(line) for line in done.stdout.splitlines()]
     assert [path.parent for path in printed] == [data / "views"] * 2

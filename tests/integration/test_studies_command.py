@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -14,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rig.command import hc, hc_from_the_start
 from rig.known_heads import MODEL, Known, random_phantom, result_of, store
 from rig.stored_rows import put_row
 from worker.exam import Exam
@@ -29,21 +28,9 @@ from worker.store.reviews import HumanMeasurement, Review, Verdict, add_review, 
 from worker.store.rows import count_without_study, newest_studies, select_rows
 from worker.store.session import Database
 
-COMMAND = [sys.executable, "-m", "cli.main"]
 ONE_DATABASE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 """What is tested is what is told; how rows are asked for has tests of its own."""
 SIZES = {"7.1": (170.0, 174.0, 171.0), "7.2": (250.0,), "7.3": (300.0, 306.0)}
-
-
-def hc(environment: dict[str, str], *words: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *map(str, words)],
-        env=environment,
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-        timeout=250,
-    )
 
 
 @pytest.fixture
@@ -143,7 +130,7 @@ def test_ours_against_theirs_in_the_report(environment: dict[str, str], tmp_path
 @ONE_DATABASE
 @pytest.mark.usefixtures("batch")
 def test_a_summary_tells_how_far_they_agree(environment: dict[str, str], tmp_path: Path) -> None:
-    by_report = hc(environment, "summary")
+    by_report = hc_from_the_start(environment, "summary")
     assert by_report.returncode == 0, by_report.stderr
     all_of_them = next(line for line in by_report.stdout.splitlines() if line.startswith("all"))
     assert all_of_them.split() == ["all", "1", "-1.50", "1.50", "0.87"]
