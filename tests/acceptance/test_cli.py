@@ -20,6 +20,7 @@ from rig.series import write_copies
 from worker.sample_files import PIXEL_SIZES, write_samples
 from worker.store.rows import COLUMNS
 
+
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("samples")

@@ -17,6 +17,7 @@ from rig.hostile_names import names
 from worker import log
 from worker.plain_text import visible
 
+
 def hc(folder: Path, *words: str) -> Done:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HC_")}
     return command.hc(kept | {"HC_DATA_DIR": str(folder / "data")}, *words, folder=folder)

@@ -11,7 +11,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from rig.command import HC_BATCH, hc
 from rig.waiting import until
 from rig.zoo import SECRET, Fate, Zoo, beside, draw, tree
 from worker.intake.discover import MAX_SOURCE_BYTES
@@ -31,7 +31,6 @@ from worker.store.progress import latest_batches, progress, skipped_files
 from worker.store.rows import ReportRow, select_rows
 from worker.store.session import Database, open_database
 
-HC_BATCH = Path(sys.executable).with_name("hc-batch")
 FOLDERS = int(os.environ.get("HC_ZOO_FOLDERS", "30"))
 SEED = int(os.environ.get("HC_ZOO_SEED", "16"))
 ROUND = 10
@@ -55,16 +54,10 @@ class Keeper:
         return self.folder / "pens"
 
     def hc(self, *words: str | Path, code: int) -> bytes:
-        done = subprocess.run(
-            [HC_BATCH, *words],
-            env=self.environment,
-            capture_output=True,
-            check=False,
-            timeout=LIMIT_S,
-        )
-        self.said += [done.stdout, done.stderr]
-        assert done.returncode == code, (done.args, done.stderr.decode())
-        return done.stdout
+        done = hc(self.environment, *words)
+        self.said += [done.stdout.encode(), done.stderr.encode()]
+        assert done.returncode == code, (done.args, done.stderr)
+        return done.stdout.encode()
 
     @contextmanager
     def process(self, *words: str | Path) -> Iterator[subprocess.Popen[bytes]]:

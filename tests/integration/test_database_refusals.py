@@ -7,7 +7,6 @@ import re
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, create_engine, make_url, text
 
+from rig.command import hc
 from rig.ending import finish
 from rig.waiting import until
 from worker.errors import (
@@ -35,7 +35,6 @@ from worker.store.claims import claim
 from worker.store.progress import counts
 from worker.store.session import open_database
 
-COMMAND = Path(sys.executable).with_name("hc-batch")
 PGBOUNCER = Path("/usr/sbin/pgbouncer")
 
 
@@ -82,13 +81,8 @@ def test_a_role_that_may_only_read(
     schema.upgrade(admin)
     settings = as_role("GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
     (tmp_path / "a.dcm").write_bytes(b"DICM")
-    done = subprocess.run(
-        [COMMAND, "submit", tmp_path / "a.dcm"],
-        env=os.environ | {"HC_DATABASE_URL": settings.database_url, "HC_DATA_DIR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    places = {"HC_DATABASE_URL": settings.database_url, "HC_DATA_DIR": str(tmp_path)}
+    done = hc(os.environ | places, "submit", tmp_path / "a.dcm")
     assert done.returncode == 2
     assert "GRANT SELECT, INSERT, UPDATE, DELETE" in done.stderr
     assert "[database-refused]" in done.stderr
@@ -277,8 +271,7 @@ def test_a_second_connection_of_one_process_costs_the_first_nothing(tmp_path: Pa
     settings = Settings.from_environment(environment)
 
     def status() -> str:
-        words = [COMMAND, "status"]
-        return subprocess.run(words, env=environment, capture_output=True, text=True).stdout
+        return hc(environment, "status").stdout
 
     with open_database(settings) as first:
         batch = open_batch(first, BatchKind.SUBMIT, "key", "label")

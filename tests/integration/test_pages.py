@@ -6,7 +6,6 @@ import asyncio
 import math
 import re
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from html import unescape
@@ -22,7 +21,8 @@ from starlette.types import ASGIApp
 
 from cli.serve import _login
 from hcmodel.geometry import Ellipse, Spacing
-from rig.pages import COMMAND, Pages, own_copy, serving
+from rig.command import hc
+from rig.pages import Pages, own_copy, serving
 from worker.pages.access import Access
 from worker.pages.app import make_app
 from worker.pages.opinions import ELLIPSE
@@ -327,16 +327,16 @@ def test_a_proxys_name_counts_from_the_proxy_alone(measured: dict[str, str]) -> 
 
 
 def test_pages_for_others_want_a_token_or_a_proxy(measured: dict[str, str], tmp_path: Path) -> None:
-    done = _serve(measured, "--host", "0.0.0.0")
+    done = hc(measured, "serve", "--host", "0.0.0.0")
     assert done.returncode == 2
     assert "pages-unprotected" in done.stderr
     open_file = tmp_path / "tokens"
     open_file.write_text(f"ada:{'a' * 24}\n")
     open_file.chmod(0o644)
-    assert "chmod 600" in _serve(measured, "--tokens", str(open_file)).stderr
+    assert "chmod 600" in hc(measured, "serve", "--tokens", str(open_file)).stderr
     open_file.chmod(0o600)
     open_file.write_text("ada:short\n")
-    assert "line 1" in _serve(measured, "--tokens", str(open_file)).stderr
+    assert "line 1" in hc(measured, "serve", "--tokens", str(open_file)).stderr
 
 
 def test_a_user_without_a_name_reviews_under_its_number(
@@ -349,20 +349,9 @@ def test_a_user_without_a_name_reviews_under_its_number(
 
 
 def test_an_address_that_is_taken_is_named(measured: dict[str, str], pages: Pages) -> None:
-    done = _serve(measured, "--port", pages.url.rpartition(":")[2])
+    done = hc(measured, "serve", "--port", pages.url.rpartition(":")[2])
     assert done.returncode == 2
     assert "address-taken" in done.stderr
-
-
-def _serve(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, "serve", *words],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
 
 
 @pytest.mark.parametrize(

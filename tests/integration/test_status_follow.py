@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from rig.command import hc
 from rig.ending import finish
 from worker.intake.submit import submit
 from worker.result import Result, Status
@@ -54,11 +55,5 @@ def test_it_waits_for_the_end(
 
 
 def test_with_no_batch_at_all_it_ends_at_once(environment: dict[str, str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "cli.main", "status", "--follow"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = hc(environment, "status", "--follow")
     assert (done.returncode, done.stdout) == (0, "nothing yet\n")

@@ -4,7 +4,6 @@ import csv
 import os
 import shutil
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,10 +18,11 @@ from hcmodel.geometry import Ellipse, Spacing
 from hcmodel.model_card import SHIPPED, read_card, verify
 from hcmodel.phantom import draw_phantom, random_head
 from hcmodel.plane import Gate
+from rig import command
+from rig.command import HC_BATCH, Done
 from rig.waiting import until
 
 SHAPE = (180, 270)
-HC_BATCH = Path(sys.executable).parent / "hc-batch"
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +46,13 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def train(labelled: Path, target: Path, *, epochs: int, recipe: str = "hc18") -> list[str]:
     options = ["--recipe", recipe, "--fold", "1", "--epochs", str(epochs), "--out", str(target)]
-    return [str(HC_BATCH), "model", "train", str(labelled), *options]
+    return ["model", "train", str(labelled), *options]
 
 
 def test_the_notebooks_recipe_trains_on_half_of_the_exams(labelled: Path, tmp_path: Path) -> None:
-    command = [*train(labelled, tmp_path, epochs=1, recipe="notebook"), "--folds", "2"]
-    subprocess.run(command, check=True, capture_output=True)
+    words = [*train(labelled, tmp_path, epochs=1, recipe="notebook"), "--folds", "2"]
+    done = hc(*words)
+    assert done.returncode == 0, done.stderr
     card = verify(tmp_path / "notebook.keras")
     assert (card.network.input_height, card.network.input_width) == (256, 256)
     assert card.network.stem_stride == 1
@@ -62,12 +63,10 @@ def test_the_notebooks_recipe_trains_on_half_of_the_exams(labelled: Path, tmp_pa
     assert card.training["exams"] == sorted(images[index].exam for index in first)
     assert len(first) == len(second) == 6
 
-    wrong = subprocess.run([*command, "--fold", "2"], check=False, capture_output=True, text=True)
+    wrong = hc(*words, "--fold", "2")
     assert wrong.returncode == 2
     assert "2 parts are 0 to 1" in wrong.stderr
-    foreign = subprocess.run(
-        [*command, "--all-images"], capture_output=True, text=True, check=False
-    )
+    foreign = hc(*words, "--all-images")
     assert foreign.returncode == 2
     assert "12 images to train, 0 held out" in foreign.stderr
     assert "which differ" in foreign.stderr
@@ -76,8 +75,9 @@ def test_the_notebooks_recipe_trains_on_half_of_the_exams(labelled: Path, tmp_pa
 @pytest.mark.timeout(900)
 def test_a_killed_training_resumes_with_the_same_command(labelled: Path, tmp_path: Path) -> None:
     target = tmp_path / "run"
-    command = train(labelled, target, epochs=2)
-    first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    words = train(labelled, target, epochs=2)
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    first = subprocess.Popen([HC_BATCH, *words], **silent)
     try:
         until((target / "checkpoint.keras").exists, limit_s=300)
     finally:
@@ -88,11 +88,11 @@ def test_a_killed_training_resumes_with_the_same_command(labelled: Path, tmp_pat
     header, *rows = (target / "log.csv").read_text().splitlines()
     (target / "log.csv").write_text("\n".join([header, *rows, rows[-1].replace("0", "3", 1), ""]))
 
-    other = subprocess.run([*command, "--epochs", "3"], check=False, capture_output=True, text=True)
+    other = hc(*words, "--epochs", "3")
     assert other.returncode == 2
     assert "training-data-unusable" in other.stderr
     assert "--out" in other.stderr
-    again = subprocess.run(command, check=True, capture_output=True, text=True)
+    again = hc(*words)
     assert "weights:" in again.stderr
     with (target / "log.csv").open() as lines:
         epochs = [int(row["epoch"]) for row in csv.DictReader(lines)]
@@ -102,35 +102,23 @@ def test_a_killed_training_resumes_with_the_same_command(labelled: Path, tmp_pat
     assert card.recipe == "hc18"
     assert len(card.training["exams"]) < 12  # type: ignore[arg-type]
 
-    judged = subprocess.run(
-        [str(HC_BATCH), "model", "evaluate", str(labelled), "--weights", target / "hc18.keras"],
-        env=os.environ | {"HC_DATA_DIR": str(tmp_path / "data")},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
+    weights = target / "hc18.keras"
+    judged = hc("model", "evaluate", labelled, "--weights", weights, HC_DATA_DIR=str(tmp_path))
+    assert judged.returncode == 0, judged.stderr
     unseen = 12 - len(card.training["exams"])  # type: ignore[arg-type]
     assert f"{unseen} of 12 images are of unseen exams" in judged.stderr
     assert "all images" in judged.stdout
 
 
 def test_a_folder_that_cannot_train_is_named(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [str(HC_BATCH), "model", "train", str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = hc("model", "train", tmp_path)
     assert done.returncode == 2
     assert "training-data-unusable" in done.stderr
     assert "pixel_size" in done.stderr
 
 
-def hc(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [str(HC_BATCH), *map(str, words)]
-    return subprocess.run(
-        command, capture_output=True, text=True, check=False, env=os.environ | environment
-    )
+def hc(*words: object, **environment: str) -> Done:
+    return command.hc(os.environ | environment, *map(str, words))
 
 
 def copy_networks(folder: Path) -> None:

@@ -65,9 +65,7 @@ def serve(requests: socket.socket) -> None:
         requests.send(str(os.waitstatus_to_exitcode(status)).encode())
 
 
-def become(
-    words: list[str], folder: str, environment: dict[str, str], streams: list[int]
-) -> None:
+def become(words: list[str], folder: str, environment: dict[str, str], streams: list[int]) -> None:
     """Take on what a process gets from the one that starts it."""
     for number, stream in enumerate(streams):
         os.dup2(stream, number)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import httpx
 
+from rig.command import hc
 from worker.sample_files import PIXEL_SIZES, write_samples
 
 COMMAND = [sys.executable, "-m", "cli.main"]
@@ -41,7 +42,7 @@ def measured_phantoms(folder: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HC_")}
     environment = kept | {"HC_DATA_DIR": str(folder / "data"), "TF_CPP_MIN_LOG_LEVEL": "3"}
     words = ["run", str(images), "--pixel-sizes", str(images / PIXEL_SIZES)]
-    subprocess.run([*COMMAND, *words], env=environment, capture_output=True, check=False)
+    hc(environment, *words)
     return environment
 
 
