@@ -20,15 +20,19 @@ HC_BATCH = Path(sys.executable).with_name("hc-batch")
 Done = subprocess.CompletedProcess[str]
 
 
-def hc(environment: Mapping[str, str], *words: str | Path, folder: Path | None = None) -> Done:
+def hc(
+    environment: Mapping[str, str], *words: str | Path, folder: Path | None = None, also: str = ""
+) -> Done:
     """Run the command in a process that is forked off one with all libraries; return its end.
 
     For words, rows and errors. Where the start itself is what is tested, as streams that are
-    closed, a locale or a signal while libraries load: ``hc_from_the_start``.
+    closed, a locale or a signal while libraries load: ``hc_from_the_start``. ``also`` names a
+    module that is loaded beside the others.
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        code = _loaded().run(environment, list(map(str, words)), folder, out.fileno(), err.fileno())
-        return Done(words, code, *map(_said, (out.fileno(), err.fileno())))
+        streams = out.fileno(), err.fileno()
+        code = _loaded(also).run(environment, list(map(str, words)), folder, *streams)
+        return Done(words, code, *map(_said, streams))
 
 
 def hc_from_the_start(
@@ -54,14 +58,14 @@ def _said(descriptor: int) -> str:
 class _Loaded:
     """The process that has loaded the libraries, and the way to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *more: str) -> None:
         self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         kept = {name: value for name, value in os.environ.items() if not name.startswith("HC_")}
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", loaded.__file__, str(theirs.fileno())],
+                [sys.executable, "-P", loaded.__file__, str(theirs.fileno()), *more],
                 pass_fds=[theirs.fileno()],
-                env=kept,
+                env=kept | {"PYTHONPATH": os.fspath(Path(loaded.__file__).parent.parent)},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,
@@ -101,5 +105,5 @@ class _Loaded:
 
 
 @cache
-def _loaded() -> _Loaded:
-    return _Loaded()
+def _loaded(also: str = "") -> _Loaded:
+    return _Loaded(*filter(None, [also]))

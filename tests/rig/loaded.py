@@ -97,7 +97,8 @@ def end(work: Callable[[], object]) -> NoReturn:
 
 
 if __name__ == "__main__":
-    for name in (*(module for module, _ in COMMANDS.values()), *LATER):
+    number, *more = sys.argv[1:]
+    for name in (*(module for module, _ in COMMANDS.values()), *LATER, *more):
         importlib.import_module(name)
     gc.freeze()  # or the children would copy what they only look at
-    serve(socket.socket(fileno=int(sys.argv[1])))
+    serve(socket.socket(fileno=int(number)))

@@ -9,7 +9,7 @@ from hcmodel.geometry import Ellipse
 from hcmodel.polar import CHANNELS, COLUMNS, DIRECTIONS, REACH, ROWS, outline_tensor
 from hcmodel.polar_net import get_outline_net
 from hcmodel.training.augment import Sample
-from hcmodel.training.polar_training import Bands, outline_loss
+from hcmodel.training.polar_training import Bands, compiled_outline_net, outline_loss
 
 SHAPE = (540, 800)
 HEAD = Ellipse(390.0, 260.0, 205.0, 160.0, 0.4)
@@ -37,6 +37,15 @@ def test_training_sees_the_same_stream_again_and_other_bands_in_other_epochs() -
     np.testing.assert_array_equal(plain[0][0], bands)
     assert bands.shape == (3, ROWS, COLUMNS, CHANNELS)
     assert np.abs(wanted).max() < REACH
+
+
+def test_the_network_and_its_loss_can_be_drawn_as_a_graph() -> None:
+    model = compiled_outline_net(epochs=1, steps=1)
+    bands = np.zeros((2, ROWS, COLUMNS, CHANNELS), np.float32)
+    wanted = np.full((2, DIRECTIONS), 0.5, np.float32)
+    (found,) = np.unique(model.predict(bands, verbose=0))
+    loss = model.test_on_batch(bands, wanted)
+    assert loss == pytest.approx(2 * (0.5 - found), abs=1e-4)
 
 
 def test_the_loss_counts_directions_and_the_mean() -> None:
