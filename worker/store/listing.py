@@ -110,15 +110,15 @@ _IN_REACH = (
     ScanRow.id >= bindparam("first", type_=Id),
     ScanRow.id <= bindparam("last", type_=Id),
 )
-_NEAR = (
-    select(ScanRow.id, ScanRow.source)
+_COUNTED = select(func.count()).where(*_IN_REACH)
+_BEYOND = (
+    select(ScanRow.id)
     .where(*_IN_REACH)
     .order_by(ScanRow.id)
-    .limit(bindparam("look_at", type_=Integer))
-    .subquery("near")
+    .limit(1)
+    .offset(bindparam("look_at", type_=Integer))
 )
-"""The next rows of a status, of which its index alone tells number and path."""
-_COUNTED = select(func.count(), func.max(_NEAR.c.id))
+"""The first row of a status that is too far to be looked at."""
 
 
 def page_of(
@@ -167,17 +167,20 @@ def lines_of_page(
             first, last = numbers or (0, 0)
             if after is not None and after.status is status:
                 first = max(first, after.scan_id + 1)
-            reach = values | {"status": status, "first": first, "last": last, "look_at": left}
-            asked = reach | {"limit": limit + 1 - len(rows)}
+            reach = {"status": status, "first": first, "last": last}
+            beyond = None
+            if which.source is not None:
+                beyond = connection.scalar(_BEYOND, reach | {"look_at": left})
+                reach["last"] = last if beyond is None else beyond - 1
+            asked = values | reach | {"limit": limit + 1 - len(rows)}
             rows += connection.execute(statement, asked).all()
             if len(rows) > limit:
                 rows.pop()
                 return Page(rows, Place(Status(rows[-1].status), rows[-1].scan_id))
+            if beyond is not None:
+                return Page(rows, Place(status, beyond - 1), LOOKED_AT)
             if which.source is not None:
-                looked_at, end = connection.execute(_COUNTED, reach).one()
-                left -= looked_at
-                if not left:
-                    return Page(rows, Place(status, end), LOOKED_AT)
+                left -= connection.scalar(_COUNTED, reach) or 0
     return Page(rows, None)
 
 
@@ -208,12 +211,11 @@ def _statement(names: tuple[str, ...], given: frozenset[str], *, alone: bool) ->
     limit = bindparam("limit", type_=Integer)
     found = [*_IN_REACH]
     if "path" in given:
-        fits = _NEAR.c.source.like(bindparam("path", type_=Text), escape="\\")
-        fitting = select(_NEAR.c.id).where(fits)
-        if alone and len(given) == 1:
-            # Nothing else is asked for, so these fill the page. They come as they lie in the index;
-            # told to put them in order, SQLite would look at all before it gave the first.
-            fitting = fitting.limit(limit)
+        fits = ScanRow.source.like(bindparam("path", type_=Text), escape="\\")
+        # The status' index alone tells number and path.
+        fitting = select(ScanRow.id).where(*_IN_REACH, fits)
+        if alone and len(given) == 1:  # nothing else is asked for, so these fill the page
+            fitting = fitting.order_by(ScanRow.id).limit(limit)
         found = [ScanRow.id.in_(fitting)]
     if "batch" in given:
         # An empty text appended keeps the batch's own indexes out, which are in another order.
