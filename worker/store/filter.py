@@ -25,6 +25,7 @@ from sqlalchemy.sql.expression import FromClause
 
 from worker.result import Status
 from worker.store.tables import RESULT_COLUMNS, ResultRow, ScanRow
+from worker.store.unindexed import unindexed
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +75,8 @@ def scans_with_results() -> FromClause:
 def conditions(which: Filter, *, by_index: bool = True) -> list[ColumnElement[bool]]:
     """Return what must hold of the table ``scans``.
 
-    ``by_index`` False keeps the database from looking for what an index of its own has, as where
-    rows are read in the order of submission and many of them fit.
+    ``by_index`` False keeps SQLite from looking for what an index of its own has, as where rows are
+    read in the order of submission and many of them fit.
     """
     return [*_of_scan(which), *_of_studies(which), *_of_index(which, by_index=by_index)]
 
@@ -120,11 +121,8 @@ def _of_studies(which: Filter) -> list[ColumnElement[bool]]:
 
 
 def _of_index(which: Filter, *, by_index: bool) -> list[ColumnElement[bool]]:
-    # What is computed from a column is in no index.
-    code = ScanRow.code if by_index else ScanRow.code + literal("")
-    model = ScanRow.model if by_index else ScanRow.model + literal("")
-    plane = ScanRow.plane if by_index else ScanRow.plane + literal("")
-    hc_mm = ScanRow.hc_mm if by_index else ScanRow.hc_mm + literal(0.0)
+    columns = (ScanRow.code, ScanRow.model, ScanRow.plane, ScanRow.hc_mm)
+    code, model, plane, hc_mm = columns if by_index else map(unindexed, columns)
     found: list[ColumnElement[bool]] = []
     if which.codes is not None:
         found.append(code.in_(which.codes))

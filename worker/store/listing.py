@@ -18,7 +18,6 @@ from sqlalchemy import (
     bindparam,
     exists,
     func,
-    literal,
     select,
 )
 
@@ -29,6 +28,7 @@ from worker.store.filter import Filter, conditions, like_pattern
 from worker.store.rows import ReportRow, lines_of_study, rows_statement
 from worker.store.session import Database
 from worker.store.tables import AttemptRow, Id, ReviewRow, ScanRow
+from worker.store.unindexed import unindexed
 
 ORDER = (
     Status.FLAGGED,
@@ -218,8 +218,7 @@ def _statement(names: tuple[str, ...], given: frozenset[str], *, alone: bool) ->
             fitting = fitting.order_by(ScanRow.id).limit(limit)
         found = [ScanRow.id.in_(fitting)]
     if "batch" in given:
-        # An empty text appended keeps the batch's own indexes out, which are in another order.
-        found.append(ScanRow.batch_id + literal("") == bindparam("batch", type_=Text))
+        found.append(unindexed(ScanRow.batch_id) == bindparam("batch", type_=Text))
     if "reviewer" in given:
         by_them = ReviewRow.reviewer == bindparam("reviewer", type_=Text)
         found.append(~exists().where(ReviewRow.scan_id == ScanRow.id, by_them))
