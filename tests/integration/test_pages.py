@@ -130,7 +130,7 @@ def test_a_filter_that_cannot_be_read_is_named(pages: Pages, query: str, named: 
 def test_a_search_that_is_not_at_its_end_says_so(
     measured: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.store.listing.LOOKED_AT", 1)
+    monkeypatch.setattr("worker.store.listing.LOOKING_S", 0.0)
 
     async def ask(app: ASGIApp) -> tuple[str, str]:
         line = httpx.ASGITransport(app=app)
@@ -143,7 +143,7 @@ def test_a_search_that_is_not_at_its_end_says_so(
     with open_database(Settings.from_environment(measured)) as database:
         site = Site(database, Roots(), None, Access("mary"), False)  # type: ignore[arg-type]
         for text in asyncio.run(ask(make_app(site))):
-            assert "No row yet: 1 paths were looked at" in text
+            assert "No row yet: not all paths were looked at" in text
 
 
 def test_an_image_is_what_was_read(pages: Pages) -> None:

@@ -62,13 +62,14 @@ def test_a_part_of_a_path_is_looked_for_some_rows_at_a_time(
     database: Database, monkeypatch: pytest.MonkeyPatch, source: str
 ) -> None:
     fill(database, 6000)
-    monkeypatch.setattr("worker.store.listing.LOOKED_AT", 500)
+    monkeypatch.setattr("worker.store.listing.LOOKING_S", 0.0)
+    monkeypatch.setattr("worker.store.listing._AT_ONCE", 500)
     which = Filter(source=source)
     shown: list[int] = []
     after, pages = None, 0
     while pages == 0 or after is not None:
         page = page_of(ListedRow, database, which, after, limit=100)
-        assert page.rows or page.next is None or page.looked_at == 500
+        assert page.rows or page.next is None or page.is_partial
         shown += [row.scan_id for row in page.rows]
         after, pages = page.next, pages + 1
     assert sorted(shown) == [row.scan_id for row in select_rows(database, which)]

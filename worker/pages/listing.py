@@ -30,7 +30,7 @@ def results_page(site: Site, request: Request) -> Response:
         "results.html",
         wanted=wanted,
         rows=page.rows,
-        looked_at=page.looked_at,
+        is_partial=page.is_partial,
         reviews=reviews_of(site.database, [row.scan_id for row in page.rows]),
         next=None if page.next is None else wanted.query(after=place_word(page.next)),
         first=None if wanted.after is None else wanted.query(),

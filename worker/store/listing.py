@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import cache
 from typing import Annotated, Any, Generic, TypeVar
@@ -41,8 +42,11 @@ ORDER = (
 )
 """Those first that need a person."""
 
-LOOKED_AT = 200_000
-"""Rows whose path is compared for one page: some 20 ms on SQLite, 50 ms on PostgreSQL."""
+LOOKING_S = 0.05
+"""For so long paths are compared for one page: a hundred thousand rows and more."""
+
+_AT_ONCE = 100_000
+"""Numbers of rows between two looks at the clock."""
 
 _FEW = 20_000
 """Rows of a span of time whose numbers are looked for first: 2 ms, and beyond it a page is full."""
@@ -86,13 +90,13 @@ Shown = TypeVar("Shown")
 class Page(Generic[Shown]):
     """Some rows, and where the next page begins; ``None`` at the end.
 
-    ``looked_at``: how many rows were compared with a part of a path, where more of them than that
-    would have been needed to fill the page.
+    ``is_partial``: the page ends before it is full, as not all rows could be compared with a part
+    of a path in the time for one page.
     """
 
     rows: list[Shown]
     next: Place | None
-    looked_at: int | None = None
+    is_partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +114,6 @@ _IN_REACH = (
     ScanRow.id >= bindparam("first", type_=Id),
     ScanRow.id <= bindparam("last", type_=Id),
 )
-_COUNTED = select(func.count()).where(*_IN_REACH)
-_BEYOND = (
-    select(ScanRow.id)
-    .where(*_IN_REACH)
-    .order_by(ScanRow.id)
-    .limit(1)
-    .offset(bindparam("look_at", type_=Integer))
-)
-"""The first row of a status that is too far to be looked at."""
 
 
 def page_of(
@@ -137,7 +132,7 @@ def page_of(
     """
     names = tuple(column.name for column in columns_of(kind))
     page = lines_of_page(names, database, which, after, limit, unseen_by=unseen_by)
-    return Page([in_order(kind, line) for line in page.rows], page.next, page.looked_at)
+    return Page([in_order(kind, line) for line in page.rows], page.next, page.is_partial)
 
 
 def lines_of_page(
@@ -151,37 +146,56 @@ def lines_of_page(
 ) -> Page[Row[Any]]:
     """Return the same as bare values of these columns, ``status`` and ``scan_id`` among them.
 
-    Where a part of the path is asked for, no more than ``LOOKED_AT`` rows are compared with it: the
-    page may then hold few rows or none, and yet there is a next one.
+    Where a part of the path is asked for, rows are compared with it for ``LOOKING_S``: the page may
+    then hold few rows or none, and yet there is a next one.
     """
-    statuses = [each for each in ORDER if which.statuses is None or each in which.statuses]
-    if after is not None:
-        statuses = [each for each in statuses if ORDER.index(each) >= ORDER.index(after.status)]
     rows: list[Row[Any]] = []
+    until_s = time.monotonic() + LOOKING_S
     with database.reading() as connection:
-        numbers = _numbers(connection, which)
         statement, values = _question(names, which, unseen_by)
-        left = LOOKED_AT
-        # A status at a time: each is a range of an index, and no more than a page of it is read.
-        for status in statuses if numbers is not None else ():
-            first, last = numbers or (0, 0)
-            if after is not None and after.status is status:
-                first = max(first, after.scan_id + 1)
-            reach = {"status": status, "first": first, "last": last}
-            beyond = None
-            if which.source is not None:
-                beyond = connection.scalar(_BEYOND, reach | {"look_at": left})
-                reach["last"] = last if beyond is None else beyond - 1
-            asked = values | reach | {"limit": limit + 1 - len(rows)}
+        reached: Place | None = None
+        for reach in _reaches(connection, which, after):
+            if which.source is not None and reached is not None and time.monotonic() > until_s:
+                return Page(rows, reached, is_partial=True)
+            asked = values | asdict(reach) | {"limit": limit + 1 - len(rows)}
             rows += connection.execute(statement, asked).all()
             if len(rows) > limit:
                 rows.pop()
                 return Page(rows, Place(Status(rows[-1].status), rows[-1].scan_id))
-            if beyond is not None:
-                return Page(rows, Place(status, beyond - 1), LOOKED_AT)
-            if which.source is not None:
-                left -= connection.scalar(_COUNTED, reach) or 0
+            reached = Place(reach.status, reach.last)
     return Page(rows, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """Rows of one status from one number to another: a range of an index."""
+
+    status: Status
+    first: int
+    last: int
+
+
+def _reaches(connection: Connection, which: Filter, after: Place | None) -> Iterator[_Reach]:
+    """Yield where the rows of a page can be, in their order; no more of it is read than is asked.
+
+    Where a part of a path is asked for, each is short.
+    """
+    numbers = _numbers(connection, which)
+    if numbers is None:
+        return
+    first, last = numbers
+    at_once = _LAST + 1
+    if which.source is not None:
+        at_once = _AT_ONCE
+        last = min(last, connection.scalar(select(func.max(ScanRow.id))) or 0)
+    statuses = [each for each in ORDER if which.statuses is None or each in which.statuses]
+    if after is not None:
+        statuses = [each for each in statuses if ORDER.index(each) >= ORDER.index(after.status)]
+    for status in statuses:
+        is_begun = after is not None and after.status is status
+        beginning = max(first, after.scan_id + 1) if after is not None and is_begun else first
+        for number in range(beginning, last + 1, at_once):
+            yield _Reach(status, number, min(last, number + at_once - 1))
 
 
 def _question(
