@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -144,7 +145,7 @@ def description(*, may_review: bool) -> dict[str, Any]:
 
 
 def _answer(values: dict[str, object]) -> Response:
-    return JSONResponse(values | {"notice": NOTICE})
+    return Response(orjson.dumps(values | {"notice": NOTICE}), media_type="application/json")
 
 
 def _review(stored: StoredReview) -> dict[str, object]:
