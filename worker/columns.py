@@ -40,10 +40,7 @@ class Column:
 
 def columns_of(kind: type) -> tuple[Column, ...]:
     """Return a dataclass's columns in the order of its fields, those of a part in its place."""
-    columns: list[Column] = []
-    for name, hint in _hints(kind).items():
-        columns.extend(columns_of(hint) if _is_part(hint) else [_column(name, hint)])
-    return tuple(columns)
+    return _columns(kind)
 
 
 def flattened(whole: object) -> dict[str, Any]:
@@ -85,6 +82,16 @@ def _read_hints(kind: Any) -> dict[str, Any]:
 
 
 _hints: Callable[[type], dict[str, Any]] = cache(_read_hints)
+
+
+def _read_columns(kind: type) -> tuple[Column, ...]:
+    columns: list[Column] = []
+    for name, hint in _hints(kind).items():
+        columns.extend(columns_of(hint) if _is_part(hint) else [_column(name, hint)])
+    return tuple(columns)
+
+
+_columns: Callable[[type], tuple[Column, ...]] = cache(_read_columns)
 
 
 def _read_fields(kind: type) -> tuple[tuple[str, type | None], ...]:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -98,4 +97,4 @@ def _environment() -> Environment:
 
 def _printable(value: object) -> object:
     """Let no text of a file or tag turn or clear the page; what a template made stays."""
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return visible(value) if type(value) is str and not value.isprintable() else value

@@ -121,6 +121,8 @@ def _of_studies(which: Filter) -> list[ColumnElement[bool]]:
 
 
 def _of_index(which: Filter, *, by_index: bool) -> list[ColumnElement[bool]]:
+    if not which.may_be_rare:
+        return []
     columns = (ScanRow.code, ScanRow.model, ScanRow.plane, ScanRow.hc_mm)
     code, model, plane, hc_mm = columns if by_index else map(unindexed, columns)
     found: list[ColumnElement[bool]] = []

@@ -56,8 +56,11 @@ class _View(ExitStack):
     def connection(self) -> Connection:
         """Return the connection, the same each time."""
         if self._taken is None:
-            connecting = self._engine.connect().execution_options(**_READING)
-            self._taken = self.enter_context(connecting)
+            options: dict[str, Any] = dict(_READING)
+            if self._engine.dialect.name == "postgresql":
+                # Each statement sees what is committed then, in a transaction or not.
+                options["isolation_level"] = "AUTOCOMMIT"
+            self._taken = self.enter_context(self._engine.connect().execution_options(**options))
         return self._taken
 
 
