@@ -15,6 +15,7 @@ import pytest
 from worker.bench.paging import Answered, Client, Load, asked, figures_of, served
 from worker.bench.results import fill
 from worker.pages.one_scan import heads_of
+from worker.reports.studies import sights_of_study
 from worker.result import Status
 from worker.settings import Settings
 from worker.store.filter import Filter
@@ -113,8 +114,10 @@ def test_a_page_reads_no_more_than_its_range(filled: dict[str, str], which: Filt
 
 def test_a_scans_page_tells_hc_of_its_study(filled: dict[str, str]) -> None:
     with open_database(Settings.from_environment(filled)) as database:
-        (trusted,) = heads_of(database, "1.2.826.0.1.3680043.8.498.10")
-        (flagged,) = heads_of(database, "1.2.826.0.1.3680043.8.498.21")
+        (trusted,), (flagged,) = (
+            heads_of(database, study, sights_of_study(database, study))
+            for study in ("1.2.826.0.1.3680043.8.498.10", "1.2.826.0.1.3680043.8.498.21")
+        )
     assert (trusted.hc_mm, trusted.images) == (pytest.approx(104.273456), 4)
     assert (flagged.hc_mm, flagged.reason, flagged.flagged) == (None, "nothing-trusted", 4)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
@@ -17,10 +18,10 @@ from worker.pages.opinions import request_key_of, review_of
 from worker.pages.pictures import png_of
 from worker.pages.site import Site
 from worker.reports.exam_facts import sources_of
-from worker.reports.studies import MEANINGS, NoStudyHc, grouped, sights_of_study
+from worker.reports.studies import MEANINGS, NoStudyHc, Sight, grouped, sights_of_study
 from worker.reports.study_rows import StudyRow, study_rows
 from worker.result import Status
-from worker.store.listing import ListedRow, Place, history_of, page_of, row_of, rows_of_study
+from worker.store.listing import ListedRow, Place, history_of, page_of, row_of
 from worker.store.reviews import REASONS, add_review, reviews_of
 from worker.store.rows import ReportRow
 from worker.store.session import Database
@@ -47,7 +48,7 @@ def scan_page(site: Site, request: Request) -> Response:
     wanted = asked(request.query_params, site.database)
     visitor = request.scope["hc_visitor"]
     study = row.file.study_instance_uid
-    siblings = [] if study is None else rows_of_study(site.database, study, _OF_STUDY)
+    sights = [] if study is None else sights_of_study(site.database, study)
     return site.page(
         request,
         "scan.html",
@@ -58,17 +59,18 @@ def scan_page(site: Site, request: Request) -> Response:
         flags=[(flag, meaning_of(flag)) for flag in row.ellipse.flags],
         remedy=_remedy(row.code),
         history=history_of(site.database, row.scan_id),
-        siblings=[each for each in siblings if each.scan_id != row.scan_id],
-        heads=[] if study is None else heads_of(site.database, study),
+        siblings=[each for each in sights[:_OF_STUDY] if each.scan_id != row.scan_id],
+        heads=[] if study is None else heads_of(site.database, study, sights),
         why_none={reason.value: MEANINGS[reason] for reason in NoStudyHc},
         reviews=reviews_of(site.database, [row.scan_id]).get(row.scan_id, []),
         reasons=REASONS,
     )
 
 
-def heads_of(database: Database, study_instance_uid: str) -> list[StudyRow]:
+def heads_of(
+    database: Database, study_instance_uid: str, sights: Sequence[Sight]
+) -> list[StudyRow]:
     """Return what all images of a study say together: a row per fetus and instrument."""
-    sights = sights_of_study(database, study_instance_uid)
     return list(study_rows(grouped(sights), sources_of(database, [study_instance_uid])))
 
 

@@ -73,6 +73,7 @@ class Sight:
     source: str
     frame: int
     status: str
+    code: str | None
     flags: object
     """Anything that is true where there are any."""
     hc_mm: float | None
@@ -96,8 +97,8 @@ class Sight:
 
 
 _SIGHT_COLUMNS = (
-    *("scan_id", "study_instance_uid", "model", "source", "frame", "status", "flags"),
-    *("hc_mm", "hc_low_mm", "hc_high_mm", "confidence"),
+    *("scan_id", "study_instance_uid", "model", "source", "frame", "status", "code"),
+    *("flags", "hc_mm", "hc_low_mm", "hc_high_mm", "confidence"),
     *("sop_instance_uid", "sha256", "accession_number", "study_date"),
 )
 
@@ -260,6 +261,7 @@ def sight_of(row: ReportRow) -> Sight:
         source=row.source,
         frame=row.frame,
         status=row.status,
+        code=row.code,
         flags=bool(row.ellipse.flags),
         hc_mm=row.sizes.hc_mm,
         low_mm=row.sizes.hc_low_mm,

@@ -26,7 +26,7 @@ from worker.columns import columns_of, in_order
 from worker.result import Code, Millimetres, Status
 from worker.store.clock import UtcDateTime
 from worker.store.filter import Filter, conditions, like_pattern
-from worker.store.rows import ReportRow, lines_of_study, rows_statement
+from worker.store.rows import ReportRow, rows_statement
 from worker.store.session import Database
 from worker.store.tables import AttemptRow, Id, ReviewRow, ScanRow
 from worker.store.unindexed import unindexed
@@ -294,15 +294,6 @@ def row_of(database: Database, scan_id: int) -> ReportRow | None:
     with database.reading() as connection:
         line = connection.execute(_ROW, {"scan_id": scan_id}).one_or_none()
     return None if line is None else in_order(ReportRow, line)
-
-
-_LISTED = tuple(column.name for column in columns_of(ListedRow))
-
-
-def rows_of_study(database: Database, study_instance_uid: str, limit: int) -> list[ListedRow]:
-    """Return the rows of one study, the first ``limit`` of them."""
-    lines = lines_of_study(database, study_instance_uid, _LISTED, limit)
-    return [in_order(ListedRow, line) for line in lines]
 
 
 _HISTORY = (

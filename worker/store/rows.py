@@ -15,7 +15,6 @@ from typing import Annotated, Any
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
-    Integer,
     Row,
     Select,
     SQLColumnExpression,
@@ -136,12 +135,11 @@ def select_scans(database: Database, scan_ids: Collection[int]) -> Iterator[Repo
 
 
 def lines_of_study(
-    database: Database, study_instance_uid: str, names: tuple[str, ...], limit: int = 2**31 - 1
+    database: Database, study_instance_uid: str, names: tuple[str, ...]
 ) -> Sequence[Row[Any]]:
     """Return the values of these columns of one study's rows, in the order of submission."""
     with database.reading() as connection:
-        asked = {"study": study_instance_uid, "limit": limit}
-        return connection.execute(_of_study(names), asked).all()
+        return connection.execute(_of_study(names), {"study": study_instance_uid}).all()
 
 
 @cache
@@ -151,7 +149,6 @@ def _of_study(names: tuple[str, ...]) -> Select[Any]:
         rows_statement(Filter(), names)
         .where(ScanRow.id.in_(scans_of_studies(study)))
         .order_by(ScanRow.id)
-        .limit(bindparam("limit", type_=Integer))
     )
 
 
