@@ -42,8 +42,8 @@ ORDER = (
 )
 """Those first that need a person."""
 
-LOOKING_S = 0.05
-"""For so long paths are compared for one page: a hundred thousand rows and more."""
+LOOKING_S = 0.03
+"""For so long paths are compared for one page: some hundred thousand rows."""
 
 _AT_ONCE = 100_000
 """Numbers of rows between two looks at the clock."""
