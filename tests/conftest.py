@@ -64,13 +64,31 @@ def postgresql_server() -> Iterator[str]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture
-def postgresql_url(postgresql_server: str) -> Iterator[str]:
-    """An empty database of its own for each test."""
-    name = f"hc_{secrets.token_hex(4)}"
+@pytest.fixture(scope="session")
+def postgresql_ledger(postgresql_server: str) -> str:
+    """Name of a database whose tables have been made, to copy."""
+    name = "hc_empty"
     admin = create_engine(postgresql_server, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
         connection.execute(text(f"CREATE DATABASE {name}"))
+    admin.dispose()
+    url = make_url(postgresql_server).set(database=name).render_as_string(hide_password=False)
+    with open_database(Settings(Path(), url)):
+        return name
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A database of its own for each test: empty, but with the tables where ``database`` is asked.
+
+    To make the tables takes longer than to copy them.
+    """
+    name = f"hc_{secrets.token_hex(4)}"
+    copied = "database" in request.fixturenames
+    template = request.getfixturevalue("postgresql_ledger") if copied else "template1"
+    admin = create_engine(postgresql_server, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
     url = make_url(postgresql_server).set(database=name)
     yield url.render_as_string(hide_password=False)
     with admin.connect() as connection:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -21,7 +23,6 @@ from sqlalchemy import Row, func, select, update
 from rig.ending import finish
 from worker.errors import CrashedWorker
 from worker.result import FileIdentity, HeadEllipse, HeadPlane, HeadSizes, Result, Status
-from worker.store import schema
 from worker.store.batches import BatchKind, NewScan, finish_intake, insert_scans, open_batch
 from worker.store.claims import MAX_ATTEMPTS, Claim, claim, claim_next, give_back
 from worker.store.clock import now
@@ -72,13 +73,14 @@ class Ledger(RuleBasedStateMachine):
     """Owners that claim, finish late, die, are cancelled; three scans."""
 
     claims = Bundle("claims")
+    empty_ledger: Path
 
     @initialize()
     def submit(self) -> None:
         self.folder = tempfile.TemporaryDirectory()
-        engine = make_engine(f"sqlite:///{Path(self.folder.name) / 'ledger.sqlite3'}")
-        schema.ensure(engine)
-        self.database = Database(engine)
+        path = Path(self.folder.name) / "ledger.sqlite3"
+        shutil.copy(self.empty_ledger, path)
+        self.database = Database(make_engine(f"sqlite:///{path}"))
         self.batch = open_batch(self.database, BatchKind.SUBMIT, "key", "/scans")
         scans = [NewScan(f"/scans/{number}.png") for number in range(SCANS)]
         self.ids = insert_scans(self.database, self.batch, scans, published=True)
@@ -269,6 +271,11 @@ class Ledger(RuleBasedStateMachine):
     def read(self, scan_id: int) -> Row[tuple[object, ...]]:
         with self.database.reading() as connection:
             return connection.execute(select(ScanRow.__table__).where(ScanRow.id == scan_id)).one()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _made_once(empty_ledger: Path) -> None:
+    Ledger.empty_ledger = empty_ledger
 
 
 TestLedger = Ledger.TestCase
