@@ -43,7 +43,7 @@ ORDER = (
 """Those first that need a person."""
 
 LOOKING_S = 0.03
-"""For so long paths are compared for one page: some hundred thousand rows."""
+"""For so long paths are compared for one page: about a hundred thousand rows."""
 
 _AT_ONCE = 100_000
 """Numbers of rows between two looks at the clock."""
