@@ -12,7 +12,18 @@ COLUMNS = (("hc_mm", sa.Double()), ("plane", sa.Text()), ("flags", sa.Text()))
 INDEXES = (("code",), ("model",), ("hc_mm",), ("flags",), ("plane", "changed_at"))
 
 
+# Earlier revisions named them twice.
+CHECKS = (
+    ("batches", "ck_batches_kind"),
+    ("scans", "ck_scans_state"),
+    ("reviews", "ck_reviews_verdict"),
+)
+
+
 def upgrade():
+    if op.get_context().dialect.name == "postgresql":
+        for table, name in CHECKS:
+            op.execute(f"ALTER TABLE {table} RENAME CONSTRAINT ck_{table}_{name} TO {name}")
     for name, kind in COLUMNS:
         op.add_column("scans", sa.Column(name, kind, nullable=True))
     op.execute(
@@ -28,6 +39,9 @@ def upgrade():
 
 
 def downgrade():
+    if op.get_context().dialect.name == "postgresql":
+        for table, name in CHECKS:
+            op.execute(f"ALTER TABLE {table} RENAME CONSTRAINT {name} TO ck_{table}_{name}")
     for names in INDEXES:
         op.drop_index(_named(names), "scans")
     for name, _ in reversed(COLUMNS):

@@ -39,6 +39,38 @@ def test_up_and_down_without_drift(engine: Engine) -> None:
     assert schema.check(engine).current
 
 
+def everything(engine: Engine) -> list[str]:
+    """What there is in a database, but for the order of columns."""
+    found = inspect(engine)
+    told: list[str] = []
+    for table in found.get_table_names():
+        told += [f"{table} {column}" for column in found.get_columns(table)]
+        told += [f"{table} {found.get_pk_constraint(table)}"]
+        told += [f"{table} {each['sqltext']}" for each in found.get_check_constraints(table)]
+        for kind in ("foreign_keys", "unique_constraints"):
+            told += [f"{table} {kind} {each}" for each in getattr(found, f"get_{kind}")(table)]
+    for view in found.get_view_names():
+        told += [f"{view} {column}" for column in found.get_columns(view)]
+    with engine.connect() as connection:
+        told += connection.scalars(text("SELECT version_num FROM alembic_version"))
+        if engine.dialect.name == "sqlite":
+            told += connection.scalars(text("SELECT sql FROM sqlite_master WHERE type = 'index'"))
+        else:
+            told += connection.scalars(text("SELECT conname FROM pg_constraint"))
+            told += connection.scalars(text("SELECT indexdef FROM pg_indexes"))
+            told += connection.scalars(text("SELECT description FROM pg_description"))
+    return sorted(str(each) for each in told)
+
+
+def test_tables_made_at_once_are_those_of_the_migrations(engine: Engine) -> None:
+    schema.ensure(engine)
+    at_once = everything(engine)
+    schema.downgrade(engine, "base")
+    schema.upgrade(engine)
+    assert at_once == everything(engine)
+    assert len(at_once) > 200
+
+
 def test_rows_of_the_first_version_are_kept(engine: Engine, settings: Settings) -> None:
     schema.upgrade(engine, "0001")
     with engine.begin() as connection:

@@ -52,9 +52,18 @@ def ensure(engine: Engine) -> None:
         revision = _revision(connection)
         is_empty = revision is None and not _own_tables(connection)
     if is_empty:
-        upgrade(engine)
+        _create(engine)
     elif revision != HEAD:
         raise SchemaOutdated(f"found {revision or 'tables without a revision'}, need {HEAD}")
+
+
+def _create(engine: Engine) -> None:
+    """Make all tables at once: several times as quick as one migration after the other."""
+    from migrations import at_once
+
+    with _alone(engine) as connection:
+        if _revision(connection) is None and not _own_tables(connection):  # nobody came before
+            at_once.create(connection, HEAD)
 
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
@@ -106,13 +115,19 @@ def check(engine: Engine) -> SchemaState:
 
 @contextmanager
 def _migrating(engine: Engine) -> Iterator[Config]:
-    """Let one migration run at a time, in one transaction: several workers may start at once."""
-    with engine.begin() as connection:
-        if engine.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
+    with _alone(engine) as connection:
         config = migrations()
         config.attributes["connection"] = connection
         yield config
+
+
+@contextmanager
+def _alone(engine: Engine) -> Iterator[Connection]:
+    """Let one change the tables at a time, in one transaction: several workers may start."""
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
+        yield connection
 
 
 def migrations() -> Config:
