@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -59,8 +60,7 @@ def ensure(engine: Engine) -> None:
 
 def _create(engine: Engine) -> None:
     """Make all tables at once: several times as quick as one migration after the other."""
-    from migrations import at_once
-
+    at_once = import_module("migrations.at_once")  # by its name, as Alembic finds the others
     with _alone(engine) as connection:
         if _revision(connection) is None and not _own_tables(connection):  # nobody came before
             at_once.create(connection, HEAD)
