@@ -29,7 +29,7 @@ def test_the_revision_that_the_code_names_is_the_last_one() -> None:
 
 
 def test_up_and_down_without_drift(engine: Engine) -> None:
-    schema.upgrade(engine)
+    schema.migrate(engine)
     assert schema.check(engine).current
     assert schema.check(engine).drift == ()
     schema.upgrade(engine)
@@ -66,13 +66,13 @@ def test_tables_made_at_once_are_those_of_the_migrations(engine: Engine) -> None
     schema.ensure(engine)
     at_once = everything(engine)
     schema.downgrade(engine, "base")
-    schema.upgrade(engine)
+    schema.migrate(engine)
     assert at_once == everything(engine)
     assert len(at_once) > 200
 
 
 def test_rows_of_the_first_version_are_kept(engine: Engine, settings: Settings) -> None:
-    schema.upgrade(engine, "0001")
+    schema.migrate(engine, "0001")
     with engine.begin() as connection:
         for statement in (
             "INSERT INTO batches (id, kind, request_key, label) VALUES ('b', 'run', 'k', 'l')",

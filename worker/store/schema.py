@@ -47,36 +47,42 @@ def ensure(engine: Engine) -> None:
     Raises ``SchemaOutdated`` where an older or newer version made them, and ``DatabaseRefused``
     where they cannot be in this database.
     """
+    revision = _present(engine)
+    if revision != HEAD:
+        raise SchemaOutdated(f"found {revision or 'tables without a revision'}, need {HEAD}")
+
+
+def _present(engine: Engine) -> str:
+    """Return the revision of the tables, empty where they have none; made now where none are."""
     with engine.connect() as connection:
         _refuse_encoding(connection)
         _refuse_foreign(connection)
         revision = _revision(connection)
         is_empty = revision is None and not _own_tables(connection)
-    if is_empty:
-        _create(engine)
-    elif revision != HEAD:
-        raise SchemaOutdated(f"found {revision or 'tables without a revision'}, need {HEAD}")
-
-
-def _create(engine: Engine) -> None:
-    """Make all tables at once: several times as quick as one migration after the other."""
+    if not is_empty:
+        return revision or ""
     at_once = import_module("migrations.at_once")  # by its name, as Alembic finds the others
     with _alone(engine) as connection:
         if _revision(connection) is None and not _own_tables(connection):  # nobody came before
             at_once.create(connection, HEAD)
+    return HEAD
 
 
-def upgrade(engine: Engine, revision: str = "head") -> None:
+def upgrade(engine: Engine) -> None:
     """Bring the tables up to this version; harmless where they are.
 
     Raises ``SchemaOutdated`` where a newer version made them, and ``DatabaseRefused``.
     """
+    if _present(engine) != HEAD:
+        migrate(engine)
+
+
+def migrate(engine: Engine, revision: str = "head") -> None:
+    """Bring the tables up to a revision, one change after the other. Raises ``SchemaOutdated``."""
     from alembic import command
     from alembic.util import CommandError
 
     with engine.connect() as connection:
-        _refuse_encoding(connection)
-        _refuse_foreign(connection)
         present = _revision(connection)
     with _migrating(engine) as config:
         try:
