@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
@@ -32,6 +31,17 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
+@pytest.fixture(scope="module")
+def page_of_study(
+    phantoms_measured: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """Address of the first image of a study, among pages on which nothing may be reviewed."""
+    environment = own_copy(phantoms_measured, tmp_path_factory.mktemp("study"))
+    scan = put_study(environment)
+    with serving(environment) as pages:
+        yield f"{pages.url}/scans/{scan}"
+
+
 def put_study(environment: dict[str, str]) -> int:
     """Put a study of four images beside what was measured; return its first scan."""
     ended: list[tuple[str, dict[str, object]]] = [
@@ -53,20 +63,11 @@ def put_study(environment: dict[str, str]) -> int:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
 def test_hc_of_a_study_stands_beside_the_image(
-    phantoms_measured: dict[str, str],
-    tmp_path: Path,
-    browser: Browser,
-    scheme: str,
-    width: int,
+    page_of_study: str, browser: Browser, scheme: str, width: int
 ) -> None:
-    environment = own_copy(phantoms_measured, tmp_path)
-    scan = put_study(environment)
     viewport = {"width": width, "height": 800}
-    with (
-        serving(environment) as pages,
-        open_page(browser, color_scheme=scheme, viewport=viewport) as (page, _),
-    ):
-        page.goto(f"{pages.url}/scans/{scan}")
+    with open_page(browser, color_scheme=scheme, viewport=viewport) as (page, _):
+        page.goto(page_of_study)
         assert serious_findings(page) == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         told = page.locator("#study + ul").inner_text()
