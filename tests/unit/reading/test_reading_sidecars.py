@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,12 @@ def picture(tmp_path: Path) -> Path:
     path = tmp_path / "a.png"
     Image.new("L", (64, 48), 90).save(path)
     return path
+
+
+@pytest.fixture(scope="module")
+def readers() -> Iterator[ReaderPool]:
+    with ReaderPool() as pool:
+        yield pool
 
 
 def test_sidecars_have_the_name_of_their_image() -> None:
@@ -55,14 +62,13 @@ def test_sidecars_have_the_name_of_their_image() -> None:
     ],
 )
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-def test_what_a_sidecar_says(picture, text, size, encoding):
+def test_what_a_sidecar_says(picture, readers, text, size, encoding):
     picture.with_suffix(".json").write_text(text, encoding=encoding)
     assert read(picture).manual == size
     assert read(picture, manual=Spacing(1.0, 2.0)).manual == (size or Spacing(1.0, 2.0))
     (row,) = inspect(picture)
     assert row["row_mm"] == (size and size.row_mm)
-    with ReaderPool() as pool:
-        assert pool.read(picture).manual == size
+    assert readers.read(picture).manual == size
 
 
 BAD = [
