@@ -14,9 +14,8 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from rig import loaded
-
 HC_BATCH = Path(sys.executable).with_name("hc-batch")
+LOADED = Path(__file__).with_name("loaded.py")  # not imported here: it takes over signals
 Done = subprocess.CompletedProcess[str]
 
 
@@ -63,9 +62,9 @@ class _Loaded:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("HC_")}
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", loaded.__file__, str(theirs.fileno()), *more],
+                [sys.executable, "-P", LOADED, str(theirs.fileno()), *more],
                 pass_fds=[theirs.fileno()],
-                env=kept | {"PYTHONPATH": os.fspath(Path(loaded.__file__).parent.parent)},
+                env=kept | {"PYTHONPATH": os.fspath(LOADED.parent.parent)},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,
