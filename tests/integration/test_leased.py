@@ -16,6 +16,7 @@ import pytest
 from sqlalchemy import select, update
 
 from hcmodel.spacing import Spacing
+from rig.ending import first_measured
 from worker.errors import (
     DatabaseUnreachable,
     HcBatchError,
@@ -23,12 +24,12 @@ from worker.errors import (
     ScanFailed,
     ServiceUnavailable,
 )
-from worker.measuring import leased
-from worker.measuring.instrument import Instrument, IsKnown, ScanRequest
+from worker.measuring import instrument, leased
+from worker.measuring.instrument import Instrument, ScanRequest
 from worker.result import FileIdentity, Result, Status
 from worker.settings import Settings
 from worker.store.batches import BatchKind, NewScan, finish_intake, insert_scans, open_batch
-from worker.store.claims import Claim, claim, find_measured, give_back
+from worker.store.claims import Claim, claim, give_back
 from worker.store.clock import now
 from worker.store.filter import Filter
 from worker.store.recovery import free_expired
@@ -53,15 +54,15 @@ class Known:
     manual: Spacing | None = None
 
     def measure_groups(
-        self, requests: Iterable[ScanRequest], is_known: IsKnown | None = None
+        self, requests: Iterable[ScanRequest], known: instrument.Known | None = None
     ) -> Iterator[list[tuple[ScanRequest, Result]]]:
-        for each in self._measure(requests, is_known):
+        for each in self._measure(requests, known):
             yield [each]
 
     def _measure(
-        self, requests: Iterable[ScanRequest], is_known: IsKnown | None
+        self, requests: Iterable[ScanRequest], known: instrument.Known | None
     ) -> Iterator[tuple[ScanRequest, Result]]:
-        assert is_known is not None
+        assert known is not None
         self.seen.append([])
         for request in requests:
             self.seen[-1].append(request)
@@ -72,7 +73,7 @@ class Known:
             file = FileIdentity(sha256=name.rpartition("-")[2])
             if name.startswith("bad"):
                 yield request, Result(Status.REJECTED, MODEL, code="no-head", file=file)
-            elif is_known(request, str(file.sha256)):
+            elif known([(request, str(file.sha256))]):
                 yield request, Result(Status.DUPLICATE, MODEL, file=file)
             else:
                 yield request, Result(Status.MEASURED, MODEL, file=file)
@@ -170,8 +171,8 @@ def test_what_a_sidecar_said_is_part_of_what_was_measured(
     ids = submit(database, "a-1", "b-1")
     said = Spacing(0.2, 0.3)
     assert measure_ids(database, Known(manual=said), settings, ids) == 2
-    assert find_measured(database, "1", 0, said, False, MODEL) == ids[0]
-    assert find_measured(database, "1", 0, None, False, MODEL) is None
+    assert first_measured(database, "1", 0, said, False, MODEL) == ids[0]
+    assert first_measured(database, "1", 0, None, False, MODEL) is None
     assert [state for state, *_ in states(database)] == ["measured", "duplicate"]
 
 

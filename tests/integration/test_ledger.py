@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import func, insert, select, update
 
 from hcmodel.spacing import Spacing
-from rig.ending import finish
+from rig.ending import finish, first_measured
 from worker.columns import columns_of
 from worker.errors import BatchAmbiguous, BatchUnknown, CrashedWorker, HcBatchError
 from worker.result import FileIdentity, HeadEllipse, HeadPlane, HeadSizes, Result, Status
@@ -36,7 +36,6 @@ from worker.store.claims import (
     claim,
     claim_next,
     claim_waiting,
-    find_measured,
     give_back,
     renew,
 )
@@ -207,11 +206,11 @@ def test_what_ends_together_has_each_its_own_end(database: Database) -> None:
 
 def test_equal_content_is_measured_once(database: Database) -> None:
     one, two, other_frame = claim(database, submit(database, 3), "host:1:a", lease_s=LEASE_S)
-    assert find_measured(database, "same", 0, None, False, MODEL) is None
+    assert first_measured(database, "same", 0, None, False, MODEL) is None
     assert finish(database, one, measured("same", 200.0)) is Status.MEASURED
-    assert find_measured(database, "same", 0, None, False, MODEL) == one.scan_id
-    assert find_measured(database, "same", 0, Spacing(0.1, 0.1), False, MODEL) is None
-    assert find_measured(database, "same", 0, None, False, "another model") is None
+    assert first_measured(database, "same", 0, None, False, MODEL) == one.scan_id
+    assert first_measured(database, "same", 0, Spacing(0.1, 0.1), False, MODEL) is None
+    assert first_measured(database, "same", 0, None, False, "another model") is None
     assert finish(database, two, measured("same", 201.0)) is Status.DUPLICATE
     assert finish(database, replace(other_frame, frame=1), measured("same")) is Status.MEASURED
     duplicate = list(select_rows(database))[1]
@@ -228,7 +227,7 @@ def test_what_a_person_vouches_for_is_no_duplicate_of_what_the_gate_decided(
     plain, vouched = claim(database, ids, "host:1:a", lease_s=LEASE_S)
     assert (plain.any_plane, vouched.any_plane) == (False, True)
     assert finish(database, plain, measured("same", 200.0)) is Status.MEASURED
-    assert find_measured(database, "same", 0, None, True, MODEL) is None
+    assert first_measured(database, "same", 0, None, True, MODEL) is None
     told = replace(measured("same", 200.0), head_plane=HeadPlane("abdomen", 0.75, "manual"))
     assert finish(database, vouched, told) is Status.MEASURED
     rows = list(select_rows(database))

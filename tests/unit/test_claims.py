@@ -10,6 +10,7 @@ from sqlalchemy import update
 
 from hcmodel.spacing import Spacing
 from rig.clocked import BEGUN, ClockedLedger
+from rig.ending import first_measured
 from worker.errors import HcBatchError
 from worker.result import FileIdentity, HeadEllipse, HeadPlane, HeadSizes, Result, Status
 from worker.store.batches import BatchKind, NewScan, insert_scans, open_batch
@@ -20,7 +21,6 @@ from worker.store.claims import (
     claim_next,
     claim_waiting,
     content_key,
-    find_measured,
     finish,
     give_back,
     renew,
@@ -230,11 +230,11 @@ def test_another_model_measures_the_same_content_anew(ledger: ClockedLedger) -> 
     one, two = claim(ledger, ledger.put("one", 2), A, lease_s=60)
     other = replace(measured("a"), model="n")
     assert finish(ledger, [(one, measured("a"))]) == [Status.MEASURED]
-    assert find_measured(ledger, "a", 0, None, False, "n") is None
+    assert first_measured(ledger, "a", 0, None, False, "n") is None
     assert finish(ledger, [(two, other)]) == [Status.MEASURED]
-    assert find_measured(ledger, "a", 0, None, False, "m") == one.scan_id
-    assert find_measured(ledger, "a", 0, None, False, "n") == two.scan_id
-    assert find_measured(ledger, "b", 0, None, False, "m") is None
+    assert first_measured(ledger, "a", 0, None, False, "m") == one.scan_id
+    assert first_measured(ledger, "a", 0, None, False, "n") == two.scan_id
+    assert first_measured(ledger, "b", 0, None, False, "m") is None
 
 
 def test_what_makes_contents_equal() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from worker.settings import Settings
 
 READER_PROCESSES = 2
+_MOST_BATCHES = 4
+"""Times the network's batch: so many scans without a head to look for end together at most."""
 
 _COMPUTING = (
     ArithmeticError,
@@ -74,8 +76,11 @@ class ScanRequest:
 
 
 Measured = tuple[ScanRequest, Result]
-IsKnown = Callable[[ScanRequest, str], bool]
-"""Whether this content (SHA-256) was measured before, so that the network need not run."""
+Known = Callable[[Sequence[tuple[ScanRequest, str]]], Collection[int]]
+"""Of scans with their contents (SHA-256), those that were measured before, by their numbers.
+
+For them the network need not run.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,17 +142,17 @@ class Instrument:
         self._readers.close()
 
     def measure(
-        self, requests: Iterable[ScanRequest], is_known: IsKnown | None = None
+        self, requests: Iterable[ScanRequest], known: Known | None = None
     ) -> Iterator[Measured]:
         """Measure in order of arrival, and yield each request with its result.
 
-        A scan that ``is_known`` comes back as ``duplicate`` with its hash alone.
+        A scan that is ``known`` comes back as ``duplicate`` with its hash alone.
         """
-        for group in self.measure_groups(requests, is_known):
+        for group in self.measure_groups(requests, known):
             yield from group
 
     def measure_groups(
-        self, requests: Iterable[ScanRequest], is_known: IsKnown | None = None
+        self, requests: Iterable[ScanRequest], known: Known | None = None
     ) -> Iterator[list[Measured]]:
         """Measure the same, and yield together what ends together, in order of arrival.
 
@@ -156,7 +161,7 @@ class Instrument:
         at_work: deque[Future[list[Measured]]] = deque()
         with ThreadPoolExecutor(self._engine.lanes) as lanes:
             try:
-                for waiting in self._batches(requests, is_known):
+                for waiting in self._batches(requests, known):
                     at_work.append(lanes.submit(self._judged, waiting))
                     if len(at_work) > self._engine.lanes:
                         yield at_work.popleft().result()
@@ -167,26 +172,50 @@ class Instrument:
                     future.cancel()
 
     def _batches(
-        self, requests: Iterable[ScanRequest], is_known: IsKnown | None
+        self, requests: Iterable[ScanRequest], known: Known | None
     ) -> Iterator[list[_Pending]]:
-        """Gather scans until they fill a batch of the network."""
+        """Gather scans until they fill a batch of the network, or enough of them need none."""
         waiting: list[_Pending] = []
-        for pending in self._read_ahead(requests, is_known):
+        unasked: list[_Pending] = []
+        for pending in self._read_ahead(requests):
             waiting.append(pending)
-            if sum(len(each.views) for each in waiting) >= self.batch_size:
-                yield waiting
-                waiting = []
+            unasked.append(pending)
+            if self._are_enough(waiting):
+                self._set_aside(unasked, known)
+                unasked = []
+                if self._are_enough(waiting):
+                    yield waiting
+                    waiting = []
         if waiting:
+            self._set_aside(unasked, known)
             yield waiting
 
-    def _read_ahead(
-        self, requests: Iterable[ScanRequest], is_known: IsKnown | None
-    ) -> Iterator[_Pending]:
+    def _are_enough(self, waiting: Sequence[_Pending]) -> bool:
+        views = sum(len(each.views) for each in waiting)
+        return views >= self.batch_size or len(waiting) >= _MOST_BATCHES * self.batch_size
+
+    def _set_aside(self, pending: Iterable[_Pending], known: Known | None) -> None:
+        """End those whose content was measured before."""
+        with_content = {
+            each.request.scan_id: each
+            for each in pending
+            if each.scan is not None and each.result is None
+        }
+        if known is None or not with_content:
+            return
+        contents = [(each.request, each.scan.sha256) for each in with_content.values() if each.scan]
+        for scan_id in known(contents):
+            each = with_content[scan_id]
+            assert each.scan is not None
+            each.result = replace(about(each.scan, self.model), status=Status.DUPLICATE)
+            each.scan, each.views = None, []  # an image takes much memory
+
+    def _read_ahead(self, requests: Iterable[ScanRequest]) -> Iterator[_Pending]:
         ahead: deque[tuple[ScanRequest, Future[_Pending]]] = deque()
         with ThreadPoolExecutor(READER_PROCESSES) as threads:
             try:
                 for request in requests:
-                    ahead.append((request, threads.submit(self._read, request, is_known)))
+                    ahead.append((request, threads.submit(self._read, request)))
                     if len(ahead) > 2 * self.batch_size:
                         yield ahead.popleft()[1].result()
                 while ahead:
@@ -195,7 +224,7 @@ class Instrument:
                 for _, future in ahead:
                     future.cancel()
 
-    def _read(self, request: ScanRequest, is_known: IsKnown | None) -> _Pending:
+    def _read(self, request: ScanRequest) -> _Pending:
         pending = _Pending(request, None, [], [])
         try:
             with self._ending_alone(pending), _READ.time():
@@ -208,10 +237,7 @@ class Instrument:
         if scan is None:
             return pending
         # A sidecar may have said more than the request.
-        pending.request = request = replace(request, manual=scan.manual)
-        if is_known is not None and is_known(request, scan.sha256):
-            pending.result = replace(about(scan, self.model), status=Status.DUPLICATE)
-            return pending
+        pending.request = replace(request, manual=scan.manual)
         with self._ending_alone(pending):
             pending.views = [self._view(scan, region) for region in scan.regions]
         return pending

@@ -22,6 +22,7 @@ from worker.store.claims import (
     claim,
     claim_next,
     claim_waiting,
+    content_key,
     find_measured,
     finish,
     give_back,
@@ -155,13 +156,19 @@ class _Hold:
                 held[claimed.scan_id] = claimed
                 yield _request(claimed)
 
-        def is_known(request: ScanRequest, sha256: str) -> bool:
-            claimed = held[request.scan_id]
-            key = (sha256, claimed.frame, request.manual, claimed.any_plane, instrument.model)
-            return self.patiently(lambda: find_measured(self.database, *key)) is not None
+        def known(contents: Sequence[tuple[ScanRequest, str]]) -> set[int]:
+            keys = {
+                request.scan_id: content_key(
+                    sha256, request.frame, request.manual, held[request.scan_id].any_plane
+                )
+                for request, sha256 in contents
+            }
+            find = partial(find_measured, self.database, set(keys.values()), instrument.model)
+            before = self.patiently(find)
+            return {scan_id for scan_id, key in keys.items() if key in before}
 
         finished = 0
-        for group in instrument.measure_groups(requests(), is_known):
+        for group in instrument.measure_groups(requests(), known):
             self.moved_s = time.monotonic()
             ended = [
                 (replace(held.pop(request.scan_id), manual=request.manual), result)

@@ -7,7 +7,7 @@ late, or not at all.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
+    Text,
     and_,
     bindparam,
     case,
@@ -272,17 +273,12 @@ def free(database: Database, where: Sequence[ColumnElement[bool]], because: HcBa
 
 
 def find_measured(
-    database: Database,
-    sha256: str,
-    frame: int,
-    manual: Spacing | None,
-    any_plane: bool,
-    model: str,
-) -> int | None:
-    """Return the id of the scan under which this model measured this content, or None."""
+    database: Database, keys: Collection[str | None], model: str
+) -> dict[str | None, int]:
+    """Return the scans under which this model measured some of these, by ``content_key``."""
     with database.reading() as connection:
-        key = content_key(sha256, frame, manual, any_plane)
-        return connection.scalar(_SAME, {"key": key, "by": model})
+        rows = connection.execute(_MEASURED_BEFORE, {"keys": list(keys), "by": model})
+        return {row.content_key: row.scan_id for row in rows}
 
 
 def content_key(
@@ -364,7 +360,11 @@ def _key(claimed: Claim, result: Result) -> str | None:
     return content_key(result.file.sha256, claimed.frame, claimed.manual, claimed.any_plane)
 
 
-# Asked for every scan: built once.
+# Asked all the time: built once.
+_MEASURED_BEFORE = select(ResultRow.content_key, ResultRow.scan_id).where(
+    ResultRow.content_key.in_(bindparam("keys", type_=Text, expanding=True)),
+    RESULT_COLUMNS["model"] == bindparam("by"),
+)
 _COPIED = [RESULT_COLUMNS[name] for name in ("hc_mm", "plane", "flags")]
 _SAME = select(ResultRow.scan_id, *_COPIED).where(
     ResultRow.content_key == bindparam("key"), RESULT_COLUMNS["model"] == bindparam("by")
