@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -100,3 +102,37 @@ def test_what_ends_the_chunk_is_not_held_back(
     engine.error = TimeIsUp()
     with pytest.raises(TimeIsUp):
         list(instrument.measure(requests))
+
+
+def test_what_was_measured_before_leaves_its_place_to_another(
+    instrument: Instrument, requests: list[ScanRequest], tmp_path: Path
+) -> None:
+    """A batch of four: the first two are known, so it is filled by what comes after."""
+    again = [replace(requests[n % 2], scan_id=10 + n) for n in range(4)]
+    asked: list[list[int]] = []
+
+    def known(contents: Sequence[tuple[ScanRequest, str]]) -> set[int]:
+        asked.append([request.scan_id for request, _ in contents])
+        for request, sha256 in contents:
+            assert sha256 == hashlib.sha256(Path(request.source).read_bytes()).hexdigest()
+        return {0, 1, 12}.intersection(asked[-1])
+
+    all_of_them = [each for each in requests if each.scan_id != 2] + again
+    groups = list(instrument.measure_groups(all_of_them, known))
+    assert asked == [[0, 1, 3, 10], [11, 12], [13]]
+    assert [[request.scan_id for request, _ in group] for group in groups] == [
+        [0, 1, 3, 10, 11, 12, 13]
+    ]
+    found = {request.scan_id: result.status for group in groups for request, result in group}
+    assert {each for each, status in found.items() if status is Status.DUPLICATE} == {0, 1, 12}
+    assert Status.REJECTED not in found.values()
+    assert Status.FAILED not in found.values()
+
+
+def test_many_that_need_no_network_end_before_the_last_was_read(
+    instrument: Instrument, tmp_path: Path
+) -> None:
+    requests = [ScanRequest(number, str(tmp_path / f"{number}.png")) for number in range(40)]
+    groups = list(instrument.measure_groups(requests))
+    assert [len(group) for group in groups] == [16, 16, 8]
+    assert {result.code for group in groups for _, result in group} == {"file-missing"}
