@@ -23,7 +23,6 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
-    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -80,13 +79,12 @@ class Base(DeclarativeBase):
     type_annotation_map = {str: Text(), datetime: UtcDateTime()}  # noqa: RUF012
 
 
+OF_KNOWN = {"of known": True}
+"""Of an index: it holds the rows alone that have a value of its first column.
+
+A note, as the databases' own word for that would load both their dialects with every command.
+"""
 _COPIED = "copy of the reported result's, where filters look: its"
-
-
-def _index_of_known(*names: str) -> Index:
-    """Return an index of the rows that have a first of these: the others are in its way."""
-    known = text(f"{names[0]} IS NOT NULL")
-    return Index(None, *names, sqlite_where=known, postgresql_where=known)
 
 
 class BatchRow(Base):
@@ -121,8 +119,8 @@ class ScanRow(Base):
         Index(None, "changed_at"),
         Index(None, "source", "frame", "id"),
         Index(None, "duplicate_of"),
-        *(_index_of_known(*names) for names in (("code",), ("model",), ("hc_mm",), ("flags",))),
-        _index_of_known("plane", "changed_at"),
+        *(Index(None, name, info=OF_KNOWN) for name in ("code", "model", "hc_mm", "flags")),
+        Index(None, "plane", "changed_at", info=OF_KNOWN),
     )
 
     id: Mapped[Key]
