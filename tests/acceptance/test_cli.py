@@ -153,6 +153,13 @@ def test_submit_names_the_files_it_skips(
     assert listed.count("skipped: ") == 25
 
 
+def test_inspect_tells_what_a_file_says(home: dict[str, str], samples: Path) -> None:
+    done = hc_from_the_start(home, "inspect", samples / "anisotropic.dcm", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(done.stdout)
+    assert (row["row_mm"], row["column_mm"]) == (0.20, 0.25)
+
+
 def test_requeue_measures_again_what_was_rejected(home: dict[str, str], samples: Path) -> None:
     done = hc(home, "run", samples / "no_scale.png")
     assert done.returncode == 3

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
 
-from rig.command import HC_BATCH, hc
+from rig.command import HC_BATCH, Done, hc, hc_from_the_start
 from rig.waiting import until
 from worker import doctor as examination
 from worker.settings import Settings
 from worker.store.session import open_database
 
 
-def doctor(environment: dict[str, str]) -> tuple[int, dict[str, str]]:
-    done = hc(environment, "doctor")
+def doctor(
+    environment: dict[str, str], run: Callable[..., Done] = hc
+) -> tuple[int, dict[str, str]]:
+    done = run(environment, "doctor")
     assert "secret" not in done.stdout + done.stderr
     assert "geheim" not in done.stdout + done.stderr
     lines = {line.split()[0]: line for line in done.stdout.splitlines()}
@@ -118,7 +121,7 @@ def test_on_the_first_day_nothing_is_wrong_but_the_missing_worker(tmp_path: Path
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("HC_")
     } | {"HC_DATA_DIR": str(tmp_path / "new")}
-    code, lines = doctor(environment)
+    code, lines = doctor(environment, hc_from_the_start)
     for about in ("database", "schema", "clock"):
         assert lines[about].endswith("nothing yet, the first command makes it")
     assert [about for about, line in lines.items() if " WRONG " in line] == ["workers"]
