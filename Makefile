@@ -17,7 +17,7 @@ demo: venv
 # Compiled once for all processes, whatever the shell says.
 test test-quick: export PYTHONDONTWRITEBYTECODE =
 
-# Two processes for each core; what a file's tests share is made once. Prints the slowest twenty.
+# Three processes for each core; what a file's tests share is made once. Prints the slowest twenty.
 test: venv
 	.venv/bin/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --durations=20
 

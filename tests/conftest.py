@@ -38,10 +38,10 @@ TURNS = {"faults": 1, "acceptance": 2, "integration": 3, "unit": 5}
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """Two for each core: tests wait for servers and deadlines about as long as they compute."""
+    """Three for each core: tests wait for servers and deadlines longer than they compute."""
     if config.option.numprocesses == "logical":
         return None
-    return 2 * len(os.sched_getaffinity(0))
+    return 3 * len(os.sched_getaffinity(0))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
