@@ -227,7 +227,7 @@ def test_a_duplicate_tells_of_the_first_alone(ledger: ClockedLedger) -> None:
 
 
 def test_another_model_measures_the_same_content_anew(ledger: ClockedLedger) -> None:
-    one, two = claim(ledger, ledger.put("one", 2), A, lease_s=60)
+    one, two, three = claim(ledger, ledger.put("one", 3), A, lease_s=60)
     other = replace(measured("a"), model="n")
     assert finish(ledger, [(one, measured("a"))]) == [Status.MEASURED]
     assert first_measured(ledger, "a", 0, None, False, "n") is None
@@ -235,6 +235,8 @@ def test_another_model_measures_the_same_content_anew(ledger: ClockedLedger) -> 
     assert first_measured(ledger, "a", 0, None, False, "m") == one.scan_id
     assert first_measured(ledger, "a", 0, None, False, "n") == two.scan_id
     assert first_measured(ledger, "b", 0, None, False, "m") is None
+    assert finish(ledger, [(three, other)]) == [Status.DUPLICATE]
+    assert ledger.scan(three.scan_id).duplicate_of == two.scan_id
 
 
 def test_what_makes_contents_equal() -> None:
