@@ -199,6 +199,10 @@ def test_of_a_jpeg_that_tells_its_colours_only_the_luma(colours: str) -> None:
         found = decoded(data, layout(3, colours=colours), JPEG)
         assert (found.bits, found.is_luma, found.is_rgb) == (8, True, False)
         assert found.words.shape == (ROWS, COLUMNS)
+    data = pillow(RGB, "JPEG", quality=100, subsampling=0)
+    untold = data[:2] + data[4 + int.from_bytes(data[4:6], "big") :]  # without its JFIF segment
+    found = decoded(untold, layout(3, colours="RGB"), JPEG)
+    assert (found.bits, found.is_luma, found.words.shape) == (8, False, (ROWS, COLUMNS, 3))
     found = decoded(jpeg(GREY), layout(), JPEG)
     assert (found.bits, found.is_luma) == (8, False)
     assert np.abs(found.words.astype(int) - GREY).max() <= 1

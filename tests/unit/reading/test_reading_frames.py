@@ -58,6 +58,8 @@ ALL = FramePolicy.parse("all")
 def test_frames_of_a_cine_loop(image, region, save, transfer_syntax):
     path = save(image(region(), frames=5), transfer_syntax=transfer_syntax)
     assert frame_indices(path, ALL) == [0, 1, 2, 3, 4]
+    assert frame_indices(path, FramePolicy.parse("first")) == [0]
+    assert frame_indices(path, FramePolicy.parse("middle")) == [2]
     assert [read(path, n).pixels[0, 0] for n in range(5)] == [0, 1, 2, 3, 4]
     assert read(path, 2).frames == 5
     for frame in (-1, 5):
