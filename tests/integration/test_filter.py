@@ -159,7 +159,13 @@ def test_parquet_holds_what_the_rows_say(database: Database) -> None:
         count = write(asked, "parquet", copied)
         rows = select_rows(database, which, sort=[Sort("message", descending=True)])
         assert write_rows(rows, "parquet", made) == count == count_rows(database, which)
-        assert parquet.read_table(copied).equals(parquet.read_table(made))
+        whole = parquet.read_table(made)
+        assert parquet.read_table(copied).equals(whole)
+        for name in ("hc_mm", "machine", "measured_at", "notice"):
+            one = io.BytesIO()
+            asked = extract_rows(database, which, [name], sort=[Sort("message", descending=True)])
+            assert write(asked, "parquet", one) == count
+            assert parquet.read_table(one).column(name).equals(whole.column(name))
 
 
 def test_a_copy_that_is_left_or_refused_costs_nothing(postgresql_url: str) -> None:

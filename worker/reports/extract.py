@@ -25,9 +25,9 @@ text: so they come from a database, and most forms want them so.
 
 _AT_ONCE = 1000
 _TIME = "%Y-%m-%d %H:%M:%S.%f"
-_NOTICE = Column("notice", str, False, "", "what none of it may be used for")
+NOTICE_COLUMN = Column("notice", str, False, "", "what none of it may be used for")
 
-COLUMNS = {column.name: column for column in (*columns_of(ReportRow), _NOTICE)}
+COLUMNS = {column.name: column for column in (*columns_of(ReportRow), NOTICE_COLUMN)}
 """What an export of rows has, by name and in its order."""
 
 
@@ -35,8 +35,8 @@ COLUMNS = {column.name: column for column in (*columns_of(ReportRow), _NOTICE)}
 class Extract:
     """A table for a file: its columns, and its rows as they come.
 
-    ``lines``, where the database writes rows by itself: the same rows as lines of CSV, all but the
-    notice.
+    ``lines``, where the database writes rows by itself: the same rows as lines of CSV, all columns
+    but the notice, and at least one.
     """
 
     columns: tuple[Column, ...]
@@ -54,11 +54,11 @@ def extract_rows(
     newest_first: bool = False,
 ) -> Extract:
     """Return the rows with these of ``COLUMNS``; the database is asked when they are written."""
-    stored = [name for name in names if name != _NOTICE.name] or ["scan_id"]
+    stored = [name for name in names if name != NOTICE_COLUMN.name] or ["scan_id"]
     how: dict[str, Any] = {"sort": sort, "limit": limit, "newest_first": newest_first}
     parts = _noticed(select_columns(database, which, stored, **how), stored, names)
     lines = None
-    if database.engine.dialect.name == "postgresql":
+    if database.engine.dialect.name == "postgresql" and stored[0] in names:
         lines = partial(copied_rows, database, which, stored, **how)
     return Extract(tuple(COLUMNS[name] for name in names), parts, lines)
 
@@ -68,13 +68,13 @@ def _noticed(
 ) -> Iterator[Part]:
     for part in parts:
         values = dict(zip(stored, part, strict=True))
-        values[_NOTICE.name] = [NOTICE] * len(part[0])
+        values[NOTICE_COLUMN.name] = [NOTICE] * len(part[0])
         yield [values[name] for name in names]
 
 
 def extract_of(kind: type, items: Iterable[object]) -> Extract:
     """Return dataclasses of one kind as a table, with a notice."""
-    return Extract((*columns_of(kind), _NOTICE), _parts_of(items))
+    return Extract((*columns_of(kind), NOTICE_COLUMN), _parts_of(items))
 
 
 def _parts_of(items: Iterable[object]) -> Iterator[Part]:

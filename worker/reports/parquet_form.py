@@ -16,13 +16,12 @@ import pyarrow.csv as pv
 import pyarrow.parquet as pq
 
 from worker.columns import Column
-from worker.reports.extract import Extract
+from worker.reports.extract import NOTICE_COLUMN, Extract
 from worker.result import NOTICE
 
 _GROUP_ROWS = 64_000
 """Rows in a group: read at once by others, and in memory here."""
 _BLOCK_BYTES = 1 << 20
-_NOTICE = "notice"
 _TYPES: dict[type, pa.DataType] = {
     int: pa.int64(),
     float: pa.float64(),
@@ -86,7 +85,7 @@ def _copied(
     lines_of: Callable[[], Generator[bytes, None, None]], plain: pa.Schema
 ) -> Iterator[pa.RecordBatch]:
     """Yield rows that came as lines of CSV."""
-    names = [name for name in plain.names if name != _NOTICE]
+    names = [name for name in plain.names if name != NOTICE_COLUMN.name]
     convert = pv.ConvertOptions(
         column_types={name: plain.field(name).type for name in names},
         null_values=[""],
@@ -94,7 +93,8 @@ def _copied(
         quoted_strings_can_be_null=False,
     )
     read = pv.ReadOptions(column_names=names, block_size=_BLOCK_BYTES)
-    parse = pv.ParseOptions(newlines_in_values=True)
+    # Of one column, a line that is empty is a row whose value is unknown.
+    parse = pv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False)
     with closing(lines_of()) as lines:
         first = next(lines, None)
         if first is None:
@@ -102,7 +102,7 @@ def _copied(
         stream = pa.PythonFile(_Stream(chain([first], lines)), mode="r")
         for batch in pv.open_csv(stream, read, parse, convert):
             notice = pa.repeat(NOTICE, batch.num_rows)
-            arrays = [notice if each == _NOTICE else batch[each] for each in plain.names]
+            arrays = [notice if each == NOTICE_COLUMN.name else batch[each] for each in plain.names]
             yield pa.record_batch(arrays, schema=plain)
 
 
