@@ -342,9 +342,9 @@ def _store(
 
 def _duplicate(connection: Connection, claimed: Claim, result: Result) -> tuple[Result, int | None]:
     """Return the result of a scan whose content was measured, and the scan of the first one."""
-    same = {"key": _key(claimed, result), "by": result.model}
-    first = connection.execute(_SAME, same).one_or_none()
-    original, hc_mm, plane, flags = first or (None, None, None, ())
+    same = {"keys": [_key(claimed, result)], "by": result.model}
+    first = connection.execute(_MEASURED_BEFORE, same).one_or_none()
+    _, original, hc_mm, plane, flags = first or (None, None, None, None, ())
     repeated = Result(
         Status.DUPLICATE,
         result.model,
@@ -361,11 +361,8 @@ def _key(claimed: Claim, result: Result) -> str | None:
 
 
 # Asked all the time: built once.
-_MEASURED_BEFORE = select(ResultRow.content_key, ResultRow.scan_id).where(
+_COPIED = [RESULT_COLUMNS[name] for name in ("hc_mm", "plane", "flags")]
+_MEASURED_BEFORE = select(ResultRow.content_key, ResultRow.scan_id, *_COPIED).where(
     ResultRow.content_key.in_(bindparam("keys", type_=Text, expanding=True)),
     RESULT_COLUMNS["model"] == bindparam("by"),
-)
-_COPIED = [RESULT_COLUMNS[name] for name in ("hc_mm", "plane", "flags")]
-_SAME = select(ResultRow.scan_id, *_COPIED).where(
-    ResultRow.content_key == bindparam("key"), RESULT_COLUMNS["model"] == bindparam("by")
 )
