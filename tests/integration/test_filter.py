@@ -166,6 +166,8 @@ def test_parquet_holds_what_the_rows_say(database: Database) -> None:
             asked = extract_rows(database, which, [name], sort=[Sort("message", descending=True)])
             assert write(asked, "parquet", one) == count
             assert parquet.read_table(one).column(name).equals(whole.column(name))
+        twice = extract_rows(database, which, ["notice", "hc_mm", "notice", "code", "hc_mm"])
+        assert write(twice, "parquet", io.BytesIO()) == count
 
 
 def test_a_copy_that_is_left_or_refused_costs_nothing(postgresql_url: str) -> None:

@@ -85,14 +85,15 @@ def _copied(
     lines_of: Callable[[], Generator[bytes, None, None]], plain: pa.Schema
 ) -> Iterator[pa.RecordBatch]:
     """Yield rows that came as lines of CSV."""
-    names = [name for name in plain.names if name != NOTICE_COLUMN.name]
+    copied = (field.type for field in plain if field.name != NOTICE_COLUMN.name)
+    types = {str(number): kind for number, kind in enumerate(copied)}  # a name may come twice
     convert = pv.ConvertOptions(
-        column_types={name: plain.field(name).type for name in names},
+        column_types=types,
         null_values=[""],
         strings_can_be_null=True,
         quoted_strings_can_be_null=False,
     )
-    read = pv.ReadOptions(column_names=names, block_size=_BLOCK_BYTES)
+    read = pv.ReadOptions(column_names=list(types), block_size=_BLOCK_BYTES)
     # Of one column, a line that is empty is a row whose value is unknown.
     parse = pv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False)
     with closing(lines_of()) as lines:
@@ -101,8 +102,8 @@ def _copied(
             return
         stream = pa.PythonFile(_Stream(chain([first], lines)), mode="r")
         for batch in pv.open_csv(stream, read, parse, convert):
-            notice = pa.repeat(NOTICE, batch.num_rows)
-            arrays = [notice if each == NOTICE_COLUMN.name else batch[each] for each in plain.names]
+            notice, known = pa.repeat(NOTICE, batch.num_rows), iter(batch.columns)
+            arrays = [notice if name == NOTICE_COLUMN.name else next(known) for name in plain.names]
             yield pa.record_batch(arrays, schema=plain)
 
 
