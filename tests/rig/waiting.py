@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Callable
+
+import redis
+
+from worker.queue.redis_client import connect
 
 LIMIT_S = 90.0
 
@@ -14,3 +19,17 @@ def until(holds: Callable[[], bool], limit_s: float = LIMIT_S) -> None:
     while not holds():
         assert time.monotonic() < deadline_s, "it did not come"
         time.sleep(0.02)
+
+
+def until_answers(server: subprocess.Popen[bytes], url: str) -> None:
+    """Wait until a Redis that was started serves: its socket is there before it listens."""
+
+    def serves() -> bool:
+        assert server.poll() is None, "redis-server did not start"
+        try:
+            with connect(url) as client:
+                return bool(client.ping())
+        except (redis.ConnectionError, FileNotFoundError):
+            return False
+
+    until(serves)
