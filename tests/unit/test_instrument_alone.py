@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -36,7 +37,12 @@ class Stumbling(Engine):
 
     error: Exception = RuntimeError()
 
+    def __init__(self) -> None:
+        super().__init__(SHIPPED, batch_size=4)
+        self.looks: list[int] = []
+
     def predict(self, batch: Sequence[Prepared]) -> Tensor:
+        self.looks.append(len(batch))
         if any(image.original_shape == ODD_SHAPE for image in batch):
             raise self.error
         return super().predict(batch)
@@ -44,7 +50,7 @@ class Stumbling(Engine):
 
 @pytest.fixture(scope="module")
 def engine() -> Stumbling:
-    return Stumbling(SHIPPED, batch_size=4)
+    return Stumbling()
 
 
 @pytest.fixture
@@ -105,34 +111,54 @@ def test_what_ends_the_chunk_is_not_held_back(
 
 
 def test_what_was_measured_before_leaves_its_place_to_another(
-    instrument: Instrument, requests: list[ScanRequest], tmp_path: Path
+    engine: Stumbling, instrument: Instrument, requests: list[ScanRequest]
 ) -> None:
     """A batch of four: the first two are known, so it is filled by what comes after."""
     again = [replace(requests[n % 2], scan_id=10 + n) for n in range(4)]
-    asked: list[list[int]] = []
+    asked: list[int] = []
 
     def known(contents: Sequence[tuple[ScanRequest, str]]) -> set[int]:
-        asked.append([request.scan_id for request, _ in contents])
         for request, sha256 in contents:
             assert sha256 == hashlib.sha256(Path(request.source).read_bytes()).hexdigest()
-        return {0, 1, 12}.intersection(asked[-1])
+        asked.extend(request.scan_id for request, _ in contents)
+        return {0, 1, 12} & {request.scan_id for request, _ in contents}
 
+    engine.looks.clear()
     all_of_them = [each for each in requests if each.scan_id != 2] + again
-    groups = list(instrument.measure_groups(all_of_them, known))
-    assert asked == [[0, 1, 3, 10], [11, 12], [13]]
-    assert [[request.scan_id for request, _ in group] for group in groups] == [
-        [0, 1, 3, 10, 11, 12, 13]
-    ]
-    found = {request.scan_id: result.status for group in groups for request, result in group}
-    assert {each for each, status in found.items() if status is Status.DUPLICATE} == {0, 1, 12}
-    assert Status.REJECTED not in found.values()
-    assert Status.FAILED not in found.values()
+    (group,) = instrument.measure_groups(all_of_them, known)
+    numbers = [0, 1, 3, 10, 11, 12, 13]
+    assert asked == numbers
+    assert [request.scan_id for request, _ in group] == numbers
+    assert engine.looks == [4, 4]  # at the whole images, and closer
+    duplicates = {request.scan_id for request, result in group if result.status == "duplicate"}
+    assert duplicates == {0, 1, 12}
+    assert {result.status for _, result in group} <= {"duplicate", "measured", "flagged"}
 
 
-def test_many_that_need_no_network_end_before_the_last_was_read(
-    instrument: Instrument, tmp_path: Path
+def test_results_do_not_wait_for_all_the_rest(instrument: Instrument, tmp_path: Path) -> None:
+    """Sixteen that need no network are four batches: they end while others are still asked for."""
+    asked: list[int] = []
+
+    def requests() -> Iterator[ScanRequest]:
+        for number in range(100):
+            asked.append(number)
+            yield ScanRequest(number, str(tmp_path / f"{number}.png"))
+
+    ended: list[int] = []
+    for group in instrument.measure_groups(requests()):
+        assert {result.code for _, result in group} == {"file-missing"}
+        assert len(group) <= 32
+        ended += [request.scan_id for request, _ in group]
+        if len(ended) == len(group):
+            assert len(asked) < 100
+    assert ended == asked == list(range(100))
+
+
+def test_a_result_waits_a_second_for_others_at_most(
+    instrument: Instrument, requests: list[ScanRequest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    requests = [ScanRequest(number, str(tmp_path / f"{number}.png")) for number in range(40)]
-    groups = list(instrument.measure_groups(requests))
-    assert [len(group) for group in groups] == [16, 16, 8]
-    assert {result.code for group in groups for _, result in group} == {"file-missing"}
+    monkeypatch.setattr(sys.modules[Instrument.__module__], "_HELD_BACK_S", 0.0)
+    several = [replace(requests[n % 2], scan_id=n) for n in range(32)]
+    groups = list(instrument.measure_groups(several))
+    assert [request.scan_id for group in groups for request, _ in group] == list(range(32))
+    assert len(groups) > 4

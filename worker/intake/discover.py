@@ -15,7 +15,7 @@ from hcmodel.spacing import Spacing
 from worker.errors import HcBatchError, OutsideRoots, PathMissing, ScanRejected
 from worker.intake.pixel_sizes import PixelSizes, read_table
 from worker.reading import FramePolicy, Skip, classify, frame_indices, resolve_inside
-from worker.reading.formats import STRUCTURED_REPORT
+from worker.reading.formats import STRUCTURED_REPORT, FileFormat
 from worker.reading.sidecar import without_sidecars
 from worker.roots import Roots
 from worker.store.batches import NewScan, NewSkip
@@ -91,7 +91,7 @@ class Request:
                 yield _skip(path, STRUCTURED_REPORT.code, STRUCTURED_REPORT.reason)
             else:
                 # Named by a person, so it gets a row and is refused there where it is no image.
-                yield from self._scans(path)
+                yield from self._scans(path, leads_out=self._leads_out(path))
         self.sizes.tell_unused()
 
     def look_at(self, path: Path, version: str = "") -> Iterator[NewScan | NewSkip]:
@@ -105,14 +105,14 @@ class Request:
             yield _skip(path, "file-unreadable", f"a file that cannot be looked at: {_why(error)}")
 
     def _looked_at(self, path: Path, version: str) -> Iterator[NewScan | NewSkip]:
-        if path.is_symlink() and _is_folder(path):
+        leads_out = self._leads_out(path)
+        kind = None if leads_out else classify(path)
+        if not isinstance(kind, FileFormat) and os.path.islink(path) and _is_folder(path):
             yield _skip(path, "folder-link", "a link to a folder; name it to have it entered")
-            return
-        kind = None if self._leads_out(path) else classify(path)
-        if isinstance(kind, Skip):
+        elif isinstance(kind, Skip):
             yield _skip(path, kind.code, kind.reason)
         else:
-            yield from self._scans(path, version)
+            yield from self._scans(path, version, leads_out=leads_out)
 
     def _walk(self, top: Path) -> Iterator[NewScan | NewSkip]:
         folders = [top]
@@ -133,17 +133,21 @@ class Request:
 
     def _leads_out(self, path: Path) -> bool:
         """Whether a link leads out of the roots: then nothing is opened here either."""
+        if not self.roots.paths:
+            return False
         try:
             resolve_inside(path, self.roots.paths)
         except ScanRejected as error:
             return isinstance(error, OutsideRoots)
         return False
 
-    def _scans(self, path: Path, version: str = "") -> Iterator[NewScan | NewSkip]:
+    def _scans(
+        self, path: Path, version: str = "", *, leads_out: bool
+    ) -> Iterator[NewScan | NewSkip]:
         source = self.roots.stored(path)
         if not is_storable(source):
             yield _unstorable(path)
-        elif self._leads_out(path):
+        elif leads_out:
             yield NewScan(source, version=version)  # refused by name when it is its turn
         else:
             manual = self.sizes.of(path)

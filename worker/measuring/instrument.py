@@ -7,6 +7,7 @@ predicted, and no more than a few batches are ever in memory.
 from __future__ import annotations
 
 import logging
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -37,7 +38,9 @@ if TYPE_CHECKING:
 
 READER_PROCESSES = 2
 _MOST_BATCHES = 4
-"""Times the network's batch: so many scans without a head to look for end together at most."""
+"""Times the network's batch: so many scans end together."""
+_HELD_BACK_S = 1.0
+"""No result waits longer for others, where the next batch comes."""
 
 _COMPUTING = (
     ArithmeticError,
@@ -159,14 +162,22 @@ class Instrument:
         A batch is judged while the network looks at the next one.
         """
         at_work: deque[Future[list[Measured]]] = deque()
+        ended: list[Measured] = []
+        yielded_s = time.monotonic()
         with ThreadPoolExecutor(self._engine.lanes) as lanes:
             try:
                 for waiting in self._batches(requests, known):
                     at_work.append(lanes.submit(self._judged, waiting))
                     if len(at_work) > self._engine.lanes:
-                        yield at_work.popleft().result()
+                        ended += at_work.popleft().result()
+                    is_late = time.monotonic() - yielded_s > _HELD_BACK_S
+                    if ended and (is_late or len(ended) >= _MOST_BATCHES * self.batch_size):
+                        yield ended
+                        ended, yielded_s = [], time.monotonic()
                 while at_work:
-                    yield at_work.popleft().result()
+                    ended += at_work.popleft().result()
+                if ended:
+                    yield ended
             finally:
                 for future in at_work:
                     future.cancel()
@@ -177,18 +188,20 @@ class Instrument:
         """Gather scans until they fill a batch of the network, or enough of them need none."""
         waiting: list[_Pending] = []
         unasked: list[_Pending] = []
-        for pending in self._read_ahead(requests):
-            waiting.append(pending)
-            unasked.append(pending)
-            if self._are_enough(waiting):
-                self._set_aside(unasked, known)
-                unasked = []
+        for read in self._read_ahead(requests):
+            unasked += read
+            if not self._are_enough(waiting + unasked):
+                continue
+            self._set_aside(unasked, known)
+            for pending in unasked:
+                waiting.append(pending)
                 if self._are_enough(waiting):
                     yield waiting
                     waiting = []
-        if waiting:
-            self._set_aside(unasked, known)
-            yield waiting
+            unasked = []
+        self._set_aside(unasked, known)
+        if waiting + unasked:
+            yield waiting + unasked
 
     def _are_enough(self, waiting: Sequence[_Pending]) -> bool:
         views = sum(len(each.views) for each in waiting)
@@ -210,18 +223,19 @@ class Instrument:
             each.result = replace(about(each.scan, self.model), status=Status.DUPLICATE)
             each.scan, each.views = None, []  # an image takes much memory
 
-    def _read_ahead(self, requests: Iterable[ScanRequest]) -> Iterator[_Pending]:
-        ahead: deque[tuple[ScanRequest, Future[_Pending]]] = deque()
+    def _read_ahead(self, requests: Iterable[ScanRequest]) -> Iterator[list[_Pending]]:
+        """Yield in order what has been read, at least one."""
+        ahead: deque[Future[_Pending]] = deque()
         with ThreadPoolExecutor(READER_PROCESSES) as threads:
             try:
                 for request in requests:
-                    ahead.append((request, threads.submit(self._read, request)))
-                    if len(ahead) > 2 * self.batch_size:
-                        yield ahead.popleft()[1].result()
+                    ahead.append(threads.submit(self._read, request))
+                    if len(ahead) > 3 * self.batch_size:
+                        yield _ended(ahead)
                 while ahead:
-                    yield ahead.popleft()[1].result()
+                    yield _ended(ahead)
             finally:
-                for _, future in ahead:
+                for future in ahead:
                     future.cancel()
 
     def _read(self, request: ScanRequest) -> _Pending:
@@ -319,6 +333,14 @@ class Instrument:
             self._ga_formula,
             any_plane=pending.request.any_plane,
         )
+
+
+def _ended(ahead: deque[Future[_Pending]]) -> list[_Pending]:
+    """Take the first, and those behind it that have come to their end as well."""
+    ended = [ahead.popleft().result()]
+    while ahead and ahead[0].done():
+        ended.append(ahead.popleft().result())
+    return ended
 
 
 def _in_raster(head: Measurement, region: Region) -> Measurement:

@@ -48,7 +48,10 @@ def sidecar_of(path: Path) -> Path:
 
 def without_sidecars(files: Sequence[Path]) -> list[Path]:
     """Return the files less those that only tell the pixel size of one of them."""
-    sidecars = {sidecar_of(path) for path in files if path.suffix != ".json"}
+    tables = {path for path in files if path.suffix == ".json"}
+    if not tables:
+        return list(files)
+    sidecars = tables.intersection(sidecar_of(path) for path in files if path not in tables)
     return [path for path in files if path not in sidecars]
 
 
