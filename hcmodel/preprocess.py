@@ -12,6 +12,8 @@ from hcmodel.geometry import Ellipse
 
 FILL_WIDTH, FILL_HEIGHT = 0.72, 0.78
 """Of the raster: what a head's bounding box fills, whichever comes first, seen from near."""
+_EXACT_PX = 1e-6
+"""Interpolation itself knows positions to a 32nd of a pixel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +58,27 @@ def prepare(
     along_x, along_y = np.minimum(1, np.linalg.norm(to_network[:, :2], axis=0))
     width, height = max(1, round(columns * along_x)), max(1, round(rows * along_y))
     shrunk = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
-    back = stretch((height, width), (rows, columns))
-    size = (network_shape[1], network_shape[0])
-    seen = cv2.warpAffine(shrunk, chained(to_network, back), size, flags=cv2.INTER_CUBIC)
-    return Prepared(np.asarray(seen, np.uint8), to_network, pixels, pixel_aspect)
+    to_raster = chained(to_network, stretch((height, width), (rows, columns)))
+    seen = _moved(np.asarray(shrunk, np.uint8), to_raster, network_shape)
+    return Prepared(seen, to_network, pixels, pixel_aspect)
+
+
+def _moved(pixels: GreyImage, to_raster: FloatArray, shape: tuple[int, int]) -> GreyImage:
+    """Return what the 2x3 map makes of pixels on a raster of ``shape``; black around them.
+
+    What is only put somewhere, as a whole image is, need not be interpolated.
+    """
+    (left, top), (rows, columns) = np.rint(to_raster[:, 2]).astype(int).tolist(), pixels.shape
+    right, bottom = shape[1] - columns - left, shape[0] - rows - top
+    whole = np.array([[1, 0, left], [0, 1, top]])
+    is_put = np.abs(to_raster - whole).max() < _EXACT_PX
+    if is_put and min(left, top, right, bottom) >= 0:
+        sides = (top, bottom, left, right)
+        moved = cv2.copyMakeBorder(pixels, *sides, cv2.BORDER_CONSTANT, value=0)
+    else:
+        size = (shape[1], shape[0])
+        moved = cv2.warpAffine(pixels, to_raster, size, flags=cv2.INTER_CUBIC)
+    return np.asarray(moved, np.uint8)
 
 
 def whole_image(

@@ -149,3 +149,16 @@ def test_maps_of_the_plane_follow_each_other() -> None:
     first, second = np.array([[2.0, 1, 3], [0, 4, 5]]), np.array([[1.0, 0, 7], [6, 1, 8]])
     point = np.array([3.0, 2.0, 1.0])
     assert chained(second, first) @ point == pytest.approx(second @ [*(first @ point), 1])
+
+
+def test_what_is_only_put_somewhere_is_what_interpolation_makes_of_it() -> None:
+    rng = np.random.default_rng(7)
+    for _ in range(50):
+        rows, columns = rng.integers(5, 40, 2)
+        pixels = rng.integers(0, 256, (rows, columns), np.uint8)
+        # Some reach beyond the raster, some are moved by a part of a pixel.
+        left, top = rng.integers(-3, 30, 2) + rng.choice([0, 0, 0.25], 2)
+        to_network = np.array([[1.0, 0, left], [0, 1, top]])
+        shown = prepare(pixels, to_network, (48, 64)).pixels
+        expected = cv2.warpAffine(pixels, to_network, (64, 48), flags=cv2.INTER_CUBIC)
+        np.testing.assert_array_equal(shown, expected)
