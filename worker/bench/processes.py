@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,11 @@ def proportional_mb(pid: int) -> float:
             continue
         total_kb += sum(map(int, re.findall(r"^Pss:\s+(\d+) kB", text, re.MULTILINE)))
     return total_kb / 1024
+
+
+def peak_mb() -> float:
+    """Return the most memory in MB that this process had at any time so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def processor_s(pid: int) -> float:

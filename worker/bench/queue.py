@@ -9,9 +9,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from worker.bench.processes import peak_mb
 from worker.bench.ratios import started_worker
 from worker.bench.servers import Figure, databases
-from worker.intake.submit import submit
+from worker.intake.submit import Intake, submit
 from worker.queue.broker import serving
 from worker.queue.redis_client import connect
 from worker.sample_files import write_series
@@ -20,6 +21,7 @@ from worker.store.batches import FINAL
 from worker.store.progress import counts, wait
 from worker.store.session import open_database
 
+_WARM_UP = 70_000  # files, after which more of them should need no more memory
 _LIMIT_S = 300.0  # by then a worker is not slow but stuck
 _KILLED_AFTER = 8  # scans: the worker is busy then, and most of the batch is left
 
@@ -28,9 +30,7 @@ def bench_queue(folder: Path, files: int, images: int) -> Iterator[Figure]:
     """Submit ``files``, measure ``images``; yield lines as they are known."""
     many = _many_files(folder / "many", files)
     for name, url in databases(folder):
-        rate, bytes_per_file = _submitted(folder / name, url, many, files)
-        yield Figure(f"submitted, {name}", rate, "files/s")
-    yield Figure("Redis", bytes_per_file, "bytes per file")
+        yield from _submitted(name, folder / name, url, many, files)
     first_s, last_s = _recovery_s(folder / "killed", images)
     yield Figure("worker killed, next scan ended after", first_s, "s")
     yield Figure("worker killed, batch ended after", last_s, "s")
@@ -52,16 +52,25 @@ def _many_files(folder: Path, files: int) -> Path:
     return folder
 
 
-def _submitted(data_dir: Path, url: str, many: Path, files: int) -> tuple[float, float]:
-    """Files per second into the ledger and to Redis, and Redis's bytes for each."""
+def _submitted(name: str, data_dir: Path, url: str, many: Path, files: int) -> Iterator[Figure]:
+    """Files into the ledger and to Redis: how many in a second, and what they take of memory."""
     settings = Settings.from_environment({"HC_DATA_DIR": str(data_dir), "HC_DATABASE_URL": url})
+    warm_mb = []
+
+    def tell(intake: Intake) -> None:
+        if intake.found >= _WARM_UP:
+            warm_mb.append(peak_mb())
+
     with open_database(settings), serving(settings) as broker_url, connect(broker_url) as client:
         before = int(client.info("memory")["used_memory"])
         begun_s = time.perf_counter()
-        assert submit(settings, [many]).new == files
+        assert submit(settings, [many], on_progress=tell).new == files
         elapsed_s = time.perf_counter() - begun_s
         grown = int(client.info("memory")["used_memory"]) - before
-    return files / elapsed_s, grown / files
+    yield Figure(f"submitted, {name}", files / elapsed_s, "files/s")
+    if warm_mb:
+        yield Figure(f"{name}, memory beyond {_WARM_UP} files", warm_mb[-1] - warm_mb[0], "MB")
+    yield Figure(f"{name}, Redis", grown / files, "bytes per file")
 
 
 def _recovery_s(folder: Path, images: int) -> tuple[float, float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, insert, text
 
+from worker.bench.processes import peak_mb
 from worker.bench.servers import Figure, databases
 from worker.reports.exam_facts import sources_of
 from worker.reports.extract import extract_rows
@@ -147,16 +147,16 @@ def bench_results(folder: Path, rows: int) -> Iterator[Figure]:
                 least_s = min(_seconds(partial(count_rows, database, which)) for _ in range(_TRIES))
                 yield Figure(f"{name}, {what}, counted", 1000 * least_s, "ms")
             _studies(database, rows // 20)
-            before_mb = _peak_mb()
+            before_mb = peak_mb()
             of_all_s = _seconds(partial(_studies, database))
             yield Figure(f"{name}, --per study of all", rows / of_all_s, "rows/s")
-            yield Figure(f"{name}, --per study of all, memory beyond", _peak_mb() - before_mb, "MB")
+            yield Figure(f"{name}, --per study of all, memory beyond", peak_mb() - before_mb, "MB")
             for form in ("csv", "parquet"):
                 write_rows = partial(_export, database, folder / f"rows.{form}", form)
                 write_rows(limit=_WARM_UP)
-                before_mb = _peak_mb()
+                before_mb = peak_mb()
                 yield Figure(f"{name}, {form}", rows / _seconds(write_rows), "rows/s")
-                yield Figure(f"{name}, {form}, memory beyond", _peak_mb() - before_mb, "MB")
+                yield Figure(f"{name}, {form}, memory beyond", peak_mb() - before_mb, "MB")
 
 
 def fill(database: Database, rows: int) -> None:
@@ -232,7 +232,3 @@ def _seconds(ask: Callable[[], object]) -> float:
     begun_s = time.perf_counter()
     ask()
     return time.perf_counter() - begun_s
-
-
-def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

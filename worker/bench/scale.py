@@ -31,7 +31,7 @@ IN_HAND = 24
 DRIVE_MB_PER_S = 110.0
 """A shared drive behind one gigabit a second."""
 _CLAIMED = 32
-_STORED = 8
+_STORED = 16
 
 
 @dataclass(frozen=True, slots=True)
