@@ -6,7 +6,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 STAGE_SECONDS = Histogram(
     "hc_stage_seconds",
-    "Time per image: read, store; per batch of images: find, its heads.",
+    "Time per image: read; per batch: find, its heads; per group that ends together: store.",
     ["stage"],
     buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100),
 )

@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import cast
 
@@ -17,6 +18,7 @@ from sqlalchemy import select, update
 
 from hcmodel.spacing import Spacing
 from rig.ending import first_measured
+from rig.waiting import until
 from worker.errors import (
     DatabaseUnreachable,
     HcBatchError,
@@ -189,9 +191,9 @@ def test_a_message_takes_more_only_for_its_share_of_the_time(
     database: Database, settings: Settings
 ) -> None:
     ids = submit(database, *(f"{number}-{number}" for number in range(6)))
-    short = replace(settings, chunk_limit_s=2.0, lease_s=30)
-    slow = Known(before=lambda _: time.sleep(0.6))
-    # After half a second no more is taken: the first scan alone has lasted longer.
+    short = replace(settings, chunk_limit_s=8.0, lease_s=30)
+    slow = Known(before=lambda _: time.sleep(2.1))
+    # After two seconds no more is taken: the first scan alone has lasted longer.
     assert measure_ids(database, slow, short, ids[:1]) == 1
     assert slow.names == [["0-0"]]
     assert measure_ids(database, Known(), short, ids[1:2]) == 5
@@ -278,12 +280,15 @@ def test_leases_are_renewed_while_work_moves(database: Database, settings: Setti
     ids = submit(database, "a-1")
     short = replace(settings, lease_s=1.5)
 
+    def ends() -> datetime:
+        with database.reading() as connection:
+            (end,) = connection.scalars(select(ScanRow.lease_until))
+            assert end is not None
+            return end
+
     def last(_: ScanRequest) -> None:
-        until = time.monotonic() + 2.5
-        while time.monotonic() < until:
-            assert free_expired(database) == 0
-            assert claim(database, ids, "host:2:2:b", lease_s=60) == []
-            time.sleep(0.1)
+        first = ends()
+        until(lambda: ends() >= first + timedelta(seconds=1.5))
 
     assert measure_ids(database, Known(before=last), short, ids) == 1
 
@@ -294,8 +299,8 @@ def test_leases_run_out_where_nothing_moves(database: Database, settings: Settin
     taken: list[Claim] = []
 
     def wait(_: ScanRequest) -> None:
-        until = time.monotonic() + 60
-        while not taken and time.monotonic() < until:
+        deadline_s = time.monotonic() + 60
+        while not taken and time.monotonic() < deadline_s:
             free_expired(database)
             taken.extend(claim(database, ids, "host:2:2:b", lease_s=60))
             time.sleep(0.05)

@@ -87,9 +87,8 @@ def test_a_worker_counts_what_its_processes_did(
     assert found[f"hc_scans {Status.QUEUED}"] == found["hc_oldest_queued_seconds"] == 0
     assert found["hc_rejected_total no-pixel-data"] == 1
     assert found["hc_stage_seconds_count read"] == IMAGES + 1
-    # The results of a batch of the network are stored together.
-    batches = found["hc_batch_fill_ratio_count"]
-    assert batches <= found["hc_stage_seconds_count store"] <= batches + 1
+    # The results of one or more batches of the network are stored together.
+    assert 1 <= found["hc_stage_seconds_count store"] <= found["hc_batch_fill_ratio_count"] + 1
     # Chunks of two, and yet full batches: the ledger had more.
     assert found["hc_batch_fill_ratio_count"] == -(-IMAGES // BATCH)
     assert found["hc_batch_fill_ratio_sum"] == IMAGES / BATCH
@@ -130,7 +129,7 @@ def test_a_port_in_use_is_named(environment: dict[str, str]) -> None:
 
 def answer(port: int) -> int:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as page:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as page:
             return int(page.status)
     except urllib.error.HTTPError as error:
         return error.code

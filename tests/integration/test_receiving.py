@@ -305,12 +305,12 @@ def test_a_caller_that_says_nothing_harms_nobody(where: Where, objects: list[Pat
 
 def test_a_message_that_would_fill_the_memory_is_cut_off(where: Where, objects: list[Path]) -> None:
     _, port = where
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as hostile:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as hostile:
         hostile.sendall(b"\x01\x00" + (0xFFFFFFF0).to_bytes(4, "big"))
         begun_s = time.monotonic()
         with suppress(ConnectionError):
             assert hostile.recv(1) == b""
-        assert time.monotonic() - begun_s < 5
+        assert time.monotonic() - begun_s < 15  # after which silence alone would end it
     assert store(port, objects[0]) == [SUCCESS]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rig.waiting import until
+from rig.waiting import LIMIT_S, until
 from worker.queue.embedded_redis import EmbeddedRedis
 from worker.settings import Settings
 
@@ -46,7 +46,7 @@ def test_sigterm_ends_a_watcher_and_its_redis(
         children = Path(f"/proc/{watcher.pid}/task/{watcher.pid}/children")
         pid = int(children.read_text().split()[0]) if is_first_process else watcher.pid
         subprocess.run(["kill", "-TERM", str(pid)], check=True)
-        _, said = watcher.communicate(timeout=20)
+        _, said = watcher.communicate(timeout=LIMIT_S)
     finally:
         watcher.kill()
     assert watcher.returncode == 0, said
@@ -62,7 +62,7 @@ def test_a_terminal_that_goes_ends_a_watcher_and_its_redis(
     try:
         until(embedded.answers)
         watcher.send_signal(signal.SIGHUP)
-        assert watcher.wait(20) == 0
+        assert watcher.wait(LIMIT_S) == 0
     finally:
         watcher.kill()
     assert not embedded.answers()

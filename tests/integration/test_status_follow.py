@@ -49,7 +49,7 @@ def test_it_waits_for_the_end(
     assert follower.poll() is None
     (claimed,) = claim_next(database, batch, "test", lease_s=60, limit=1)
     finish(database, claimed, Result(status, "m"))
-    told, _ = follower.communicate(timeout=30)
+    told, _ = follower.communicate(timeout=90)
     assert f"{batch}: 1 {status}" in told
     assert follower.returncode == exit_code
 

@@ -24,7 +24,7 @@ def test_a_place_is_free_again_where_redis_cannot_be_told(
         channel.basic_qos(0, 1, False)
         Producer(channel).publish([1], routing_key=QUEUE, declare=[Queue(QUEUE)])
         with Consumer(channel, [Queue(QUEUE)], on_message=received.append):
-            connection.drain_events(timeout=5)
+            connection.drain_events(timeout=60)
             assert not channel.qos.can_consume()
             connect(redis_url).shutdown(nosave=True)
             with pytest.raises(connection.connection_errors):

@@ -181,5 +181,5 @@ def orthanc(folder: Path, hc_port: int = 1) -> Iterator[Orthanc]:
         yield ports
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(90)
         shutil.rmtree(folder / "storage", ignore_errors=True)
