@@ -99,12 +99,7 @@ ROOMS = (
             "worker/watching/known_files",
             "worker/watching/move_finished",
         ),
-        (
-            "unit/test_watched_files",
-            "integration/test_watch",
-            "integration/test_watch_changes",
-            "integration/test_watch_folders",
-        ),
+        ("unit/test_watched_files", "unit/test_inbox"),
     ),
     Room(
         "intake",

@@ -5,8 +5,11 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -85,6 +88,67 @@ def test_a_marker_speaks_for_what_lies_below(tmp_path: Path) -> None:
     assert looked(tmp_path, marker="OK") == ["one/b.png", "one/in/c.png", "two/in/e.png"]
     (tmp_path / "OK").touch()
     assert len(looked(tmp_path, marker="OK")) == 5
+
+
+def test_a_link_to_a_folder_is_not_entered(tmp_path: Path) -> None:
+    (tmp_path / "in" / "sub").mkdir(parents=True)
+    (tmp_path / "in" / "sub" / "a.png").write_bytes(b"1")
+    (tmp_path / "in" / "link").symlink_to("sub")
+    assert looked(tmp_path / "in") == ["link", "sub/a.png"]
+
+
+def test_a_folder_that_cannot_be_listed_is_told_once_and_hides_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("one", "two", "three"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.png").write_bytes(b"1")
+    refused = {tmp_path / "one": errno.EACCES, tmp_path / "two": errno.EIO}
+    real = os.scandir
+
+    def scandir(folder: Path) -> object:
+        if folder in refused:
+            raise OSError(refused[folder], os.strerror(refused[folder]))
+        return real(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    folder = Folder(tmp_path, 0.0, recursive=True)
+
+    def told() -> list[str]:
+        lines = sorted(record.getMessage() for record in caplog.records)
+        caplog.clear()
+        return lines
+
+    assert folder.settled() == []
+    denied = f"skipped: {tmp_path}/one cannot be listed: Permission denied"
+    broken = f"skipped: {tmp_path}/two cannot be listed: Input/output error"
+    assert told() == [denied, broken]
+    assert paths(folder.settled(), tmp_path) == ["three/a.png"]
+    assert told() == []
+    del refused[tmp_path / "two"]
+    refused[tmp_path / "one"] = errno.EIO
+    folder.settled()
+    assert told() == [broken.replace("two", "one")], "for another reason"
+    del refused[tmp_path / "one"]
+    folder.settled()
+    refused[tmp_path / "two"] = errno.EIO
+    folder.settled()
+    assert told() == [broken], "it could be listed meanwhile"
+    refused[tmp_path] = errno.EIO
+    with pytest.raises(OSError, match="Input/output error"):
+        folder.settled()
+
+
+def test_a_folder_beside_an_image_is_no_sidecar(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"1")
+    (tmp_path / "a.json").mkdir()
+    (tmp_path / "b.dcm").write_bytes(b"1")
+    (tmp_path / "b.json").write_text("{}")
+    (tmp_path / "b.json.part").write_text("{}")
+    folder = Folder(tmp_path, 0.0, recursive=True)
+    folder.settled()
+    seen = {ready.path.name: ready.sidecar for ready in folder.settled()}
+    assert seen == {"a.png": None, "b.dcm": signature_of(tmp_path / "b.json")}
 
 
 def test_a_version_tells_of_file_and_sidecar(tmp_path: Path) -> None:
@@ -179,8 +243,16 @@ def test_the_newest_that_is_known_counts(tmp_path: Path) -> None:
     ready = Ready(path, Signature(1, 10, 20, 30))
     taken = [TakenFile("10:20", REJECTED, None), TakenFile(NOW, MEASURED, None)]
     taken.append(TakenFile("11:20:1:30", MEASURED, None))
-    assert judge(ready, taken, []).version == NOW
+    known = judge(ready, taken, [])
+    assert (known.standing, known.version) == (Standing.KNOWN, NOW)
+    path.write_bytes(CONTENT)
+    touched = "10:20:2:30"
+    taken = [TakenFile(touched, MEASURED, EQUAL), TakenFile("10:20:3:30", MEASURED, OTHER)]
+    known = judge(ready, taken, [])
+    assert (known.standing, known.version) == (Standing.KNOWN, touched)
+    path.unlink()
     path.symlink_to("nowhere")
+    taken.append(TakenFile("11:20:1:30", MEASURED, None))
     assert judge(ready, taken, []).version == "11:20:1:30"
     assert judge(ready, taken, []).standing is Standing.KNOWN
     assert judge(ready, [], []).standing is Standing.NEW
@@ -223,14 +295,56 @@ def test_a_file_moves_to_another_file_system_as_a_copy(
     rename_apart(monkeypatch)
     source = tmp_path / "from" / "a.png"
     source.write_bytes(CONTENT)
-    source.chmod(0o604)
+    source.chmod(0o615)
     os.utime(source, ns=(10**18, 10**18 + 7))
+    real, partial_modes = shutil.copyfileobj, []
+
+    def copy(original: BinaryIO, other: BinaryIO, *how: int) -> None:
+        partial_modes.append(os.fstat(other.fileno()).st_mode & 0o777)
+        real(original, other, *how)
+
+    monkeypatch.setattr(shutil, "copyfileobj", copy)
     move_finished._rename(folders[0], "a.png", folders[1], "b.png")
+    assert partial_modes == [0o600], "nobody else reads a part"
     status = (tmp_path / "to" / "b.png").stat()
     assert (tmp_path / "to" / "b.png").read_bytes() == CONTENT
-    assert (status.st_mode & 0o777, status.st_mtime_ns) == (0o604, 10**18 + 7)
+    assert (status.st_mode & 0o777, status.st_mtime_ns) == (0o615, 10**18 + 7)
     assert os.listdir(tmp_path / "from") == []
     assert os.listdir(tmp_path / "to") == ["b.png"]
+
+
+def test_a_copy_has_its_name_when_it_is_on_the_disk(
+    tmp_path: Path, folders: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename_apart(monkeypatch)
+    (tmp_path / "from" / "a.png").write_bytes(CONTENT)
+    at: list[tuple[bool, list[str], list[str]]] = []
+
+    def fsync(descriptor: int) -> None:
+        is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        at.append((is_folder, os.listdir(tmp_path / "from"), os.listdir(tmp_path / "to")))
+        if not is_folder:
+            assert os.fstat(descriptor).st_size == len(CONTENT)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(move_finished.secrets, "token_hex", lambda count: "7" * count)
+    move_finished._rename(folders[0], "a.png", folders[1], "b.png")
+    partial = ".77777777.part"
+    assert at == [(False, ["a.png"], [partial]), (True, ["a.png"], ["b.png"])]
+    assert stability._is_temporary(partial)
+
+
+def test_a_copy_is_never_written_through_a_link(
+    tmp_path: Path, folders: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename_apart(monkeypatch)
+    (tmp_path / "from" / "a.png").write_bytes(CONTENT)
+    monkeypatch.setattr(move_finished.secrets, "token_hex", lambda _: "7")
+    (tmp_path / "to" / ".7.part").symlink_to(tmp_path / "outside")
+    with pytest.raises(FileExistsError):
+        move_finished._rename(folders[0], "a.png", folders[1], "a.png")
+    assert not (tmp_path / "outside").exists()
+    assert os.listdir(tmp_path / "from") == ["a.png"]
 
 
 def refuse(_: int) -> None:
@@ -270,6 +384,8 @@ def test_whose_sidecar_it_is(tmp_path: Path, folders: tuple[int, int]) -> None:
     assert move_finished._is_shared(sidecar, image)
     (tmp_path / "from" / "b.json").mkdir()
     assert not move_finished._holds(folders[0], "b.json")
+    (tmp_path / "from" / "c.json").symlink_to("b.json")
+    assert move_finished._holds(folders[0], "c.json"), "a link moves, whatever it leads to"
 
 
 def test_a_refused_file_rests_fifteen_settle_times() -> None:
