@@ -135,6 +135,17 @@ def test_any_image_is_seen(shape: tuple[int, int]) -> None:
     assert seen_along(line, Ellipse(0, 0, 2000, 900, 0.3)).shape == (ROWS, COLUMNS)
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_line_of_one_pixel_is_seen_as_wide_as_it_is(axis: int) -> None:
+    """An outline of the raster's own scale, its centre a quarter of a pixel beside the line."""
+    line = np.full((1, 300) if axis else (300, 1), 200, np.uint8)
+    centre = (150.5, 0.25) if axis else (0.25, 150.5)
+    seen = seen_along(line, Ellipse(*centre, 36.0, 30.0, 0.0)).astype(int)
+    across = seen[:, 52] if axis else seen[40]
+    middle = 39 if axis else 51
+    assert across[middle - 1 : middle + 3].tolist() == [0, 150, 50, 0]
+
+
 def test_grey_and_distance_to_the_last_digit() -> None:
     crops = np.zeros((2, ROWS, COLUMNS), np.uint8)
     crops[0, :, ::2] = 100  # mean 50, deviation 50

@@ -1,10 +1,15 @@
+"""Ellipses and pixel sizes: figures that can be followed on paper."""
+
+from __future__ import annotations
+
 import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from hcmodel.geometry import Ellipse, Spacing, perimeter
+from hcmodel.geometry import Ellipse, Spacing, covered, perimeter
+from hcmodel.spacing import is_size_mm
 
 
 def exact_perimeter(a: float, b: float) -> float:
@@ -146,3 +151,61 @@ def test_an_ellipse_has_one_angle() -> None:
         found = Ellipse(0, 0, 40, 30, angle_rad).transformed(np.eye(2, 3))
         assert found.angle_rad == pytest.approx(angle_rad % math.pi, abs=1e-9)
         assert (found.semi_axis_a_px, found.semi_axis_b_px) == pytest.approx((40, 30))
+
+
+def test_what_may_be_the_size_of_a_pixel() -> None:
+    """From a micrometre to a decimetre."""
+    assert all(map(is_size_mm, (0.001, 0.2, 99.9, 100.0)))
+    below, above = math.nextafter(0.001, 0), math.nextafter(100, 101)
+    assert not any(map(is_size_mm, (below, above, 0.0, -0.2, math.nan, math.inf)))
+    assert Spacing(1e-9, 1e9).row_mm == 1e-9, "what is no size is for others to tell"
+
+
+def test_the_semi_axes_stand_in_the_matrix_as_vectors() -> None:
+    angle_rad = math.atan2(3, 4)
+    matrix = Ellipse(7, 9, 50, 20, angle_rad).matrix
+    assert matrix == pytest.approx(np.array([[40, -12], [30, 16]]))
+    assert Ellipse(7, 9, 50, 20, angle_rad).center_px.tolist() == [7, 9]
+    found = Ellipse.from_matrix(np.array([7.0, 9.0]), matrix)
+    assert (found.center_x_px, found.center_y_px) == (7, 9)
+    assert (found.semi_axis_a_px, found.semi_axis_b_px) == pytest.approx((50, 20))
+    assert found.angle_rad == pytest.approx(angle_rad)
+    with pytest.raises(np.linalg.LinAlgError):
+        Ellipse.from_matrix(np.zeros(2), np.array([[1.0, 0], [0, math.nan]]))
+
+
+def ends(found: np.ndarray) -> list[list[list[float]]]:
+    """Two lines by their ends, the lesser end first: which one that is means nothing."""
+    return [sorted(line.round(9).tolist()) for line in found]
+
+
+def test_a_diameter_is_the_longest_in_mm_and_drawn_in_px() -> None:
+    ellipse = Ellipse(100, 70, 60, 40, 0.0)
+    across, down = [[40, 70], [160, 70]], [[100, 30], [100, 110]]
+    assert ends(ellipse.diameters_px(Spacing(0.2, 0.2))) == [across, down]
+    # 60 columns are 15 mm, 40 rows are 20 mm.
+    high = Spacing(row_mm=0.5, column_mm=0.25)
+    assert ends(ellipse.diameters_px(high)) == [down, across]
+    assert ellipse.semi_axes_mm(high) == pytest.approx((20, 15))
+    turned = Ellipse(100, 70, 50, 20, math.atan2(3, 4)).diameters_px(Spacing(0.2, 0.2))
+    assert turned.shape == (2, 2, 2)
+    assert ends(turned) == [[[60, 40], [140, 100]], [[88, 86], [112, 54]]]
+
+
+def test_a_box_around_a_turned_ellipse() -> None:
+    """Half its width: the hypotenuse of 40 and 12; half its height: of 30 and 16."""
+    half_x_px, half_y_px = math.hypot(40, 12), math.hypot(30, 16)
+    expected = (7 - half_x_px, 9 - half_y_px, 7 + half_x_px, 9 + half_y_px)
+    box = Ellipse(7, 9, 50, 20, math.atan2(3, 4)).bounding_box_px()
+    assert box == pytest.approx(expected)
+
+
+def test_a_border_is_a_pixel_wide() -> None:
+    away_px = np.array([-9, -0.5, -0.25, 0, 0.25, 0.5, 9], np.float32)
+    assert covered(away_px).tolist() == [1, 1, 0.75, 0.5, 0.25, 0, 0]
+
+
+def test_a_perimeter_by_ramanujan_to_the_last_digit() -> None:
+    """Of semi-axes 3 and 1, h is a quarter: 4 pi (1 + 0.75 / (10 + sqrt 3.25))."""
+    assert perimeter(3, 1) == pytest.approx(4 * math.pi * (1 + 0.75 / (10 + math.sqrt(3.25))))
+    assert perimeter(1, 3) == perimeter(3, 1)

@@ -1,3 +1,8 @@
+"""Ages by published values, and both sides of each limit."""
+
+from __future__ import annotations
+
+import math
 from collections.abc import Callable
 
 import pytest
@@ -7,6 +12,7 @@ from hcmodel.gestational_age import (
     hadlock_1984_weeks,
     intergrowth_2016_weeks,
     trimester,
+    trimester_at,
 )
 
 CHECK = [
@@ -52,4 +58,10 @@ def test_each_formula_has_its_name() -> None:
 def test_trimesters() -> None:
     """Hadlock's curve reaches 14 weeks at 89.37 mm, 28 weeks at 257.61 mm."""
     found = [trimester(hc_mm) for hc_mm in (60, 89.3, 89.4, 180, 257.6, 257.7, 320)]
+    assert found == [*["below 14 weeks"] * 2, *["14-28 weeks"] * 3, *["above 28 weeks"] * 2]
+
+
+def test_a_known_age_has_its_trimester() -> None:
+    below, above = math.nextafter(14, 0), math.nextafter(28, 99)
+    found = [trimester_at(weeks) for weeks in (9.0, below, 14, 20.5, 28, above, 42.0)]
     assert found == [*["below 14 weeks"] * 2, *["14-28 weeks"] * 3, *["above 28 weeks"] * 2]

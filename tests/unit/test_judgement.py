@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from hcmodel import quality
 from hcmodel.ellipse_fit import HeadFit
 from hcmodel.flags import Flag
 from hcmodel.geometry import Ellipse, Spacing
@@ -91,6 +93,63 @@ def circle(hc_px: float) -> Head:
 def test_each_flag_has_its_threshold(flag: Flag, fine: Head, wrong: Head) -> None:
     assert judge(fine, MM, None) == ()
     assert judge(wrong, MM, None) == (flag,)
+
+
+def disagreeing() -> Head:
+    return Head(scaled(1.1), FIT)
+
+
+def just(value: float, towards: float) -> float:
+    """The nearest number on that side."""
+    return math.nextafter(value, towards)
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "at", "beyond"),
+    [
+        (
+            "HC_RANGE_MM",
+            circle(200),
+            lambda hc_mm: (hc_mm, 400.0),
+            lambda hc_mm: (just(hc_mm, 999), 400.0),
+        ),
+        (
+            "HC_RANGE_MM",
+            circle(200),
+            lambda hc_mm: (40.0, hc_mm),
+            lambda hc_mm: (40.0, just(hc_mm, 0)),
+        ),
+        (
+            "MAX_DISAGREEMENT",
+            disagreeing(),
+            lambda _: disagreeing().disagreement,
+            lambda _: just(disagreeing().disagreement, 0),
+        ),
+        ("MIN_AXIS_RATIO", Head(FIT), lambda _: 0.75, lambda _: just(0.75, 1)),
+        (
+            "MAX_BORDER_SHARE",
+            Head(FIT, beyond_share=0.25),
+            lambda _: 0.25,
+            lambda _: just(0.25, 0),
+        ),
+        ("MIN_LARGEST_COMPONENT_SHARE", Head(FIT), lambda _: 1.0, lambda _: just(1, 2)),
+        ("TRUSTED_FIT_SCORE", Head(FIT), lambda _: 1.0, lambda _: just(1, 2)),
+    ],
+)
+def test_a_figure_at_its_bound_is_fine(
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    head: Head,
+    at: Callable[[float], object],
+    beyond: Callable[[float], object],
+) -> None:
+    hc_mm = head.ellipse.circumference_mm(MM)
+    for others in ("MAX_BORDER_SHARE", "MAX_DISAGREEMENT"):
+        monkeypatch.setattr(quality, others, 1.0)
+    monkeypatch.setattr(quality, name, at(hc_mm))
+    assert judge(head, MM, None) == ()
+    monkeypatch.setattr(quality, name, beyond(hc_mm))
+    assert len(judge(head, MM, None)) == 1
 
 
 def test_all_that_is_wrong_is_said() -> None:
@@ -302,3 +361,4 @@ def test_numbers_at_their_bounds_are_taken() -> None:
 
 def test_the_tolerance_is_3_mm_or_2_percent() -> None:
     assert [tolerance_mm(hc_mm) for hc_mm in (None, 149.0, 151.0)] == [3.0, 3.0, 3.02]
+    assert tolerance_mm(400.0) == 8.0

@@ -11,6 +11,7 @@ from hcmodel.polar import (
     DIRECTIONS,
     REACH,
     ROWS,
+    _reached,
     corrected,
     offsets,
     outline_tensor,
@@ -131,3 +132,23 @@ def test_offsets_go_around_by_equal_turns_from_half_a_turn_on() -> None:
     reach_px = 3 * np.cos(turn_rad) + np.sqrt(60**2 - across**2)
     assert offsets(circle, truth) == pytest.approx(reach_px / 50 - 1)
     assert np.isfinite(offsets(circle, Ellipse(300, 100, 60, 60, 0))).all()
+
+
+@pytest.mark.parametrize(
+    ("places_px", "span"),
+    [
+        ((2.3, 5.7), (2, 7)),  # between 5 and 6 both are seen
+        ((2.0, 5.0), (2, 7)),
+        ((-3.5, 0.2), (0, 2)),
+        ((-9.0, -5.0), (0, 1)),
+        ((8.5, 12.0), (8, 10)),
+        ((9.0, 9.0), (9, 10)),
+        ((20.0, 30.0), (9, 10)),
+        ((-5.0, 30.0), (0, 10)),
+    ],
+)
+def test_of_an_image_only_the_lines_that_are_seen_are_taken(
+    places_px: tuple[float, float], span: tuple[int, int]
+) -> None:
+    for order in (1, -1):
+        assert _reached(np.array(places_px[::order], np.float32), 10) == span

@@ -259,8 +259,9 @@ def test_the_newest_that_is_known_counts(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def folders(tmp_path: Path) -> Iterator[tuple[int, int]]:
-    """Descriptors of the folders ``from`` and ``to``."""
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, int]]:
+    """Descriptors of the folders ``from`` and ``to``; we are in neither."""
+    monkeypatch.chdir(tmp_path)
     descriptors = []
     for name in ("from", "to"):
         (tmp_path / name).mkdir()

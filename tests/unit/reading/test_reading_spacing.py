@@ -262,6 +262,29 @@ def test_a_person_overrides_every_scale(image, region, save, regions, box, index
     assert (found.spacing, found.spacing_source) == (MANUAL, "manual")
 
 
+@pytest.mark.parametrize("bad", [{"RegionLocationMaxX1": 200}, {"RegionLocationMaxY1": 61}])
+@pytest.mark.parametrize("order", [1, -1])
+def test_one_box_outside_spoils_the_others_for_a_person_too(image, region, save, bad, order):
+    """They were measured on another image: the head may lie anywhere in this one."""
+    items = [region(), region(**bad)][::order]
+    found = the_region(read(save(image(*items)), manual=MANUAL))
+    assert (found.box, found.index, found.spacing) == (WHOLE, None, MANUAL)
+
+
+def test_a_persons_scale_holds_in_every_box_and_is_doubted_there(image, region, save):
+    left, right = region(RegionLocationMaxX1=39), region(RegionLocationMinX0=40)
+    found = read(save(image(left, left, right)), manual=Spacing(0.7, 0.3)).regions
+    assert [each.index for each in found] == [0, 2], "the same box once, by its first item"
+    assert [each.box for each in found] == [Box(4, 5, 40, 56), Box(40, 5, 74, 56)]
+    doubts = ("spacing-implausible",)  # 51 rows of 0.7 mm are 35.7 mm
+    assert [each.flags for each in found] == [doubts, doubts]
+    whole = the_region(read(save(image()), manual=Spacing(0.3, 0.7)))
+    assert (whole.box, whole.flags) == (WHOLE, ("spacing-implausible", "region-height-implausible"))
+    assert {(each.spacing_source, each.contradicted_by) for each in (*found, whole)} == {
+        ("manual", None)
+    }
+
+
 def test_a_person_calibrates_a_capture(image, save):
     capture = image(SOPClassUID=SecondaryCaptureImageStorage, PixelSpacing=[9, 9])
     assert the_region(read(save(capture), manual=MANUAL)).spacing == MANUAL
