@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hcmodel.geometry import Ellipse, Spacing
 from hcmodel.measurement import Measurement
 from hcmodel.plane import Plane
 from worker.errors import FileDamaged, HcBatchError, OtherAnatomy, ScanFailed, ServiceUnavailable
+from worker.exam import Exam
 from worker.measuring.conclusion import RegionHead, about, conclude, refusal
 from worker.result import (
     FileIdentity,
@@ -122,7 +124,7 @@ def test_of_several_heads_the_most_confident_counts_and_another_elsewhere_is_tol
 @pytest.mark.parametrize("order", [1, -1])
 def test_the_same_head_seen_twice_is_one(order: int) -> None:
     """Up to its own semi-axis, 150 px, away: the regions overlap."""
-    for apart_px, flags in ((0, ()), (149.9, ()), (150.1, (Flag.SEVERAL_HEADS,))):
+    for apart_px, flags in ((0, ()), (150, ()), (150.001, (Flag.SEVERAL_HEADS,))):
         heads = [(WHOLE, at(300, 0.9)), (WHOLE, at(300 + apart_px, 0.5))][::order]
         row = concluded(scan(WHOLE), *heads)
         assert row.ellipse.flags == flags
@@ -181,6 +183,8 @@ def test_no_head_is_told_with_the_scale_where_it_is_beyond_doubt() -> None:
     assert only.origin == PixelOrigin("pillow", 0, "0,10,400,540", 0.025, -0.02, 540, 800)
     same = concluded(scan(LEFT, RIGHT))
     assert same.scale == Scale(0.2, 0.25, "us-region")
+    twice = concluded(scan(LEFT, replace(RIGHT, spacing_source="manual")))
+    assert twice.scale == Scale(0.2, 0.25, "us-region"), "by the first that says so"
     assert same.origin == PixelOrigin("pillow", rows=540, columns=800)
     other = replace(RIGHT, spacing=Spacing(0.3, 0.3))
     assert concluded(scan(LEFT, other)).scale == Scale()
@@ -246,6 +250,19 @@ def test_what_the_file_alone_tells() -> None:
         file=FileIdentity("1.2.3", "1.2", "abc"),
         origin=PixelOrigin("pillow", rows=540, columns=800),
     )
+
+
+def test_what_is_known_of_the_exam_stands_in_every_row() -> None:
+    exam = Exam(date(2026, 1, 31), "a1", "1.2.4", "ACME Sonic", "3.1")
+    seen = replace(scan(WHOLE), exam=exam)
+    body = replace(HEAD, is_no_head=True, plane=Plane.FEMUR)
+    rows = [concluded(seen, *((WHOLE, head) for head in heads)) for heads in ((), (HEAD,), (body,))]
+    assert [row.exam for row in (*rows, about(seen, "model-1"))] == [exam] * 4
+
+
+def test_without_hc_no_formula_is_named() -> None:
+    bare = replace(HEAD, hc_mm=None, hc_low_mm=None, hc_high_mm=None, bpd_mm=None, ofd_mm=None)
+    assert concluded(scan(WHOLE), (WHOLE, bare)).sizes == HeadSizes()
 
 
 def test_a_person_vouches_only_where_it_is_said() -> None:

@@ -116,32 +116,36 @@ def test_every_end_has_its_code_and_one_line(
 
 
 @pytest.mark.parametrize(
-    ("refusal", "said"),
+    ("refusal", "told"),
     [
-        (OSError(errno.ENOSPC, "No space left", "/full"), ("/full", "[disk-full]")),
-        (OSError(errno.EDQUOT, "Quota exceeded"), ("standard output", "[disk-full]")),
+        (OSError(errno.ENOSPC, "No space left", "/full"), errors.DiskFull("/full")),
+        (OSError(errno.ENOSPC, "No space left", b"/full"), errors.DiskFull("/full")),
+        (OSError(errno.EDQUOT, "Quota exceeded"), errors.DiskFull("standard output")),
         (
             ConnectionResetError(errno.ECONNRESET, "reset by peer"),
-            ("reset by peer", "[service-unavailable]"),
+            errors.ServiceUnavailable("reset by peer"),
         ),
-        (ConnectionAbortedError(), ("ConnectionAbortedError", "[service-unavailable]")),
-        (FileNotFoundError(errno.ENOENT, "no place"), ("no place", "[folder-unusable]")),
+        (ConnectionAbortedError(), errors.ServiceUnavailable("ConnectionAbortedError")),
+        (
+            FileNotFoundError(errno.ENOENT, "no place"),
+            errors.FolderUnusable("for temporary files: no place"),
+        ),
         (
             FileNotFoundError(errno.ENOENT, "No such file", "/gone"),
-            ("/gone: No such", "[system-refused]"),
+            errors.SystemRefused("/gone: No such file"),
         ),
-        (PermissionError(errno.EACCES, "denied"), ("[Errno 13] denied", "[system-refused]")),
-        (PermissionError(errno.EACCES, "denied", "/shut"), ("/shut: denied", "[system-refused]")),
-        (OSError("an odd one"), ("an odd one", "[system-refused]")),
+        (PermissionError(errno.EACCES, "denied"), errors.SystemRefused("[Errno 13] denied")),
+        (PermissionError(errno.EACCES, "denied", "/shut"), errors.SystemRefused("/shut: denied")),
+        (OSError("an odd one"), errors.SystemRefused("an odd one")),
     ],
     ids=repr,
 )
 def test_a_refusal_of_the_system_is_told_by_its_cause(
-    end: Callable[..., tuple[int, str]], refusal: OSError, said: tuple[str, str]
+    end: Callable[..., tuple[int, str]], refusal: OSError, told: errors.HcBatchError
 ) -> None:
-    told = end(refusal)[1]
-    assert all(each in told for each in said)
-    assert "None" not in told
+    code, said = end(refusal)
+    assert said == f"hc-batch: {told} [{told.code}]\n"
+    assert code == (4 if isinstance(told, errors.ServiceUnavailable) else 2)
 
 
 @pytest.mark.parametrize(("level", "is_whole"), [("DEBUG", True), ("INFO", False), ("", False)])
