@@ -1,6 +1,11 @@
+"""From a map to one ellipse: maps whose heads, borders, pieces and figures are known."""
+
+from __future__ import annotations
+
 import numpy as np
 import pytest
 
+from hcmodel import ellipse_fit
 from hcmodel.ellipse_fit import (
     _at_border,
     _on_hull,
@@ -135,6 +140,59 @@ def test_the_figures_of_a_known_map() -> None:
     assert fit.soft_dice == pytest.approx(dice, abs=0.001)
     assert (fit.border_share, fit.largest_component_share) == (0, 1)
     assert fit.residual < 1e-3
+
+
+def test_the_figures_of_a_long_head() -> None:
+    """Its band is a share of the minor semi-axis: 9 px to both sides of the outline."""
+    head = Ellipse(190.3, 120.6, 130, 60, 0.3)
+    away_px = head.signed_distance_px(SHAPE)
+    probability = np.clip(0.5 - away_px / 40, 0, 1).astype(np.float32)
+    fit = fit_head(probability, same_raster())
+    assert fit is not None
+    figures = (fit.ellipse.semi_axis_a_px, fit.ellipse.semi_axis_b_px, fit.ellipse.angle_rad)
+    assert figures == pytest.approx((130, 60, 0.3), abs=0.05)
+    # On average 4.5 px away, where the map is 0.5 and a bit more than a tenth.
+    assert fit.sharpness == pytest.approx(4.5 / 20, abs=0.005)
+    inside = np.clip(0.5 - away_px, 0, 1)
+    dice = 2 * (inside * probability).sum() / (inside.sum() + probability.sum())
+    assert fit.soft_dice == pytest.approx(dice, abs=0.001)
+
+
+def test_a_speck_beside_two_arcs_belongs_to_neither() -> None:
+    skull = soft(from_centre((191.5, 128.0)) - 90)
+    skull[:, 186:198] = 0
+    speck = soft(from_centre((330.0, 30.0)) - 15)
+    fit = fit_head(np.maximum(skull, speck), same_raster())
+    assert fit is not None
+    assert fit.ellipse.center_px == pytest.approx([191.5, 128], abs=1)
+    assert fit.ellipse.semi_axis_a_px == pytest.approx(90, abs=2)
+
+
+def test_a_piece_of_just_the_least_length_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two arcs, each the other's mirror image, where all of the longest is asked for."""
+    skull = soft(from_centre((191.5, 128.0)) - 90)
+    skull[:, 186:198] = 0
+    assert (skull == skull[:, ::-1]).all()
+    monkeypatch.setattr(ellipse_fit, "MIN_LINE_SHARE", 1.0)
+    fit = fit_head(skull, same_raster())
+    assert fit is not None
+    assert fit.ellipse.semi_axis_b_px == pytest.approx(90, abs=2)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", range(4))
+def test_an_ellipse_with_a_number_that_is_none_is_none(
+    monkeypatch: pytest.MonkeyPatch, place: int, bad: float
+) -> None:
+    points_px = Ellipse(0, 0, 50, 40, 0).points(40)
+    figures = [0.0, 0.0, 80.0, 100.0]
+    figures[place] = bad
+
+    def fitted(_: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...], float]:
+        return tuple(figures[:2]), tuple(figures[2:]), 0.0
+
+    monkeypatch.setattr(ellipse_fit.cv2, "fitEllipseDirect", fitted)
+    assert fit_points(points_px) is None
 
 
 @pytest.mark.parametrize("wave", [0.004, 0.008])

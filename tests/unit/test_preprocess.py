@@ -1,9 +1,22 @@
+"""An image on the network's raster: where each pixel lies, what is averaged, the way back."""
+
+from __future__ import annotations
+
 import cv2
 import numpy as np
 import pytest
 
 from hcmodel.geometry import Ellipse
-from hcmodel.preprocess import around, chained, mirror, prepare, to_tensor, whole_image
+from hcmodel.preprocess import (
+    Prepared,
+    around,
+    chained,
+    mirror,
+    prepare,
+    stretch,
+    to_tensor,
+    whole_image,
+)
 
 SHAPE = (256, 384)
 
@@ -162,3 +175,60 @@ def test_what_is_only_put_somewhere_is_what_interpolation_makes_of_it() -> None:
         shown = prepare(pixels, to_network, (48, 64)).pixels
         expected = cv2.warpAffine(pixels, to_network, (64, 48), flags=cv2.INTER_CUBIC)
         np.testing.assert_array_equal(shown, expected)
+
+
+def test_an_image_thinner_than_a_pixel_of_the_raster_is_a_pixel_wide() -> None:
+    """Of 1,000 to 1 pixels the raster's 256 rows leave a quarter of a column."""
+    upright = whole_image((1000, 1), SHAPE, keep_aspect=True)
+    assert upright == pytest.approx(np.array([[1, 0, 191], [0, 0.256, -0.372]]))
+    flat = whole_image((1, 2000), SHAPE, keep_aspect=True)
+    assert flat == pytest.approx(np.array([[0.192, 0, -0.404], [0, 1, 127]]))
+
+
+def test_where_the_corners_of_an_image_lie() -> None:
+    """Half a pixel outside of the outermost centres, an image ends where the raster does."""
+    for keep_aspect, shape, low, high in (
+        (False, (100, 50), (-0.5, -0.5), (383.5, 255.5)),
+        (True, (100, 50), (127.5, -0.5), (255.5, 255.5)),
+        (True, (50, 150), (-0.5, 63.5), (383.5, 191.5)),
+        (True, (256, 384), (-0.5, -0.5), (383.5, 255.5)),
+    ):
+        to_network = whole_image(shape, SHAPE, keep_aspect=keep_aspect)
+        assert to_network @ [-0.5, -0.5, 1] == pytest.approx(low)
+        assert to_network @ [shape[1] - 0.5, shape[0] - 0.5, 1] == pytest.approx(high)
+    assert stretch((2, 4), (6, 2)) @ [3.5, 1.5, 1] == pytest.approx([1.5, 5.5])
+
+
+def test_each_axis_of_the_image_is_shrunk_by_its_own_scale() -> None:
+    """Turned by a quarter: rows that become columns are averaged four to one."""
+    turned = np.array([[0, 0.25, 0], [1.0, 0, 0]])
+    for axis, grey in ((0, 100), (1, None)):
+        stripes = np.zeros((400, 200), np.uint8)
+        stripes[(slice(None, None, 2), slice(None))[:: 1 - 2 * axis]] = 200
+        seen = prepare(stripes, turned, (200, 100)).pixels[8:-8, 8:-8]
+        if grey is None:  # columns, which become rows, stay as they are
+            assert np.unique(seen).tolist() == [0, 200]
+        else:
+            assert np.abs(seen.astype(int) - grey).max() <= 1
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_line_of_one_pixel_is_seen_as_it_is(axis: int) -> None:
+    line = np.full((1, 30) if axis else (30, 1), 200, np.uint8)
+    seen = prepare(line, np.array([[1.0, 0, 7], [0, 1, 5]]), (40, 50)).pixels
+    expected = np.zeros((40, 50), np.uint8)
+    expected[(slice(5, 6), slice(7, 37)) if axis else (slice(5, 35), slice(7, 8))] = 200
+    assert (seen == expected).all()
+
+
+def test_pixels_are_square_unless_it_is_said() -> None:
+    grey = np.zeros((30, 40), np.uint8)
+    view = np.eye(2, 3)
+    assert Prepared(grey, view, grey).pixel_aspect == 1.0
+    assert prepare(grey, view, (30, 40)).pixel_aspect == 1.0
+    head = Ellipse(20, 15, 8, 6, 0.2)
+    assert (around(head, SHAPE) == around(head, SHAPE, 1.0)).all()
+    shown = [
+        whole_image((30, 40), SHAPE, keep_aspect=True, **how) for how in ({}, {"pixel_aspect": 1.0})
+    ]
+    assert (shown[0] == shown[1]).all()

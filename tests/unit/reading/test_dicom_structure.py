@@ -213,6 +213,31 @@ def test_a_caller_may_read_while_it_walks() -> None:
     assert found == ["US", "name"]
 
 
+def test_a_caller_may_read_while_a_sequence_is_open() -> None:
+    """Where the walk goes on is its own matter: at the value, with the types that stand there."""
+    inner = OPEN_ITEM + implicit(0x00090010, b"hi") + ITEM_END + SEQUENCE_END
+    data = explicit(0x00091001, "SQ", length=OPEN) + inner + MODALITY
+    for place in (0, 5, len(data)):
+        file = io.BytesIO(data)
+        found = []
+        for each in walk(file, 0, len(data), EXPLICIT_LITTLE):
+            found.append(each.tag)
+            file.seek(place)
+        assert found == [0x00091001, 0x00080060]
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_the_first_element_shows_the_syntax_wherever_the_file_stands(order: str) -> None:
+    data = b"xx" + explicit(0x00080060, "CS", b"US", order=order)
+    for place in (0, 2, len(data)):
+        file = io.BytesIO(data)
+        file.seek(place)
+        expected = EXPLICIT_LITTLE if order == "<" else EXPLICIT_BIG
+        assert dicom_structure._shown_syntax(file, 2) == expected
+        file.seek(place)
+        assert is_implicit(file, 2, EXPLICIT_LITTLE) is False
+
+
 def test_a_short_value_is_text_and_a_long_one_is_none() -> None:
     file = io.BytesIO(b"ab" + b" x\xe9 y \0" + b"z" * 300)
     file.seek(1)
