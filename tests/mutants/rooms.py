@@ -79,7 +79,7 @@ ROOMS = (
         ("unit/reading/test_dicom_structure", "unit/reading/test_reading_gate"),
     ),
     Room("conclusion", ("worker/measuring/conclusion",), ("unit/test_conclusion",)),
-    Room("leased work", ("worker/measuring/leased",), ("integration/test_leased",)),
+    Room("leased work", ("worker/measuring/leased",), ("unit/test_leased_work",)),
     Room(
         "claims",
         ("worker/store/claims", "worker/store/states"),
