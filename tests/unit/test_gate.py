@@ -112,6 +112,27 @@ def test_stripes_around_a_large_outline_are_averaged() -> None:
         assert np.abs(seen.astype(int) - 100).max() <= 2
 
 
+@pytest.mark.parametrize("centre_x_px", [600.0, 600.5, 601.0, 601.5])
+def test_columns_are_averaged_as_columns_however_the_outline_is_turned(centre_x_px: float) -> None:
+    """Pixels twice as high as wide, upright: four columns to one step, and two rows."""
+    for axis, width in ((0, 2), (1, 1)):
+        lines = np.arange(1200)[:, None] if axis else np.arange(1200)[None]
+        stripes = np.asarray(200 * (lines // width % 2) + np.zeros((1200, 1200)), np.uint8)
+        upright = Ellipse(centre_x_px, 600.0, 100, 72, 0.0)  # 72 rows are as long as 144 columns
+        seen = seen_along(stripes, upright, pixel_aspect=2.0)
+        assert np.abs(seen.astype(int) - 100).max() <= 2
+
+
+def test_a_small_outline_is_seen_between_its_pixels() -> None:
+    """Two steps to a pixel: a quarter of one, and three quarters, from the middle of a line."""
+    for axis in (0, 1):
+        line = np.zeros((301, 301), np.uint8)
+        line[(slice(None), 150)[:: 1 - 2 * axis]] = 200
+        seen = seen_along(line, Ellipse(150.0, 150.0, 18.0, 15.0, 0.0))
+        across, middle = (seen[:, 50], 39) if axis else (seen[40], 51)
+        assert across[middle - 2 : middle + 4].tolist() == [0, 50, 150, 150, 50, 0]
+
+
 def test_another_raster_and_size_may_be_asked_for() -> None:
     outline = Ellipse(400, 270, 120, 96, 0.0)
     seen = seen_along(drawn(outline), outline, raster=(40, 52), semi_axis_px=18.0)

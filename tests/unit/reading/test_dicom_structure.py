@@ -144,6 +144,13 @@ def test_values_of_unknown_type_and_open_length_hold_implicit_elements() -> None
     assert [each.vr for each in walked(two_items + MODALITY)] == ["SQ", "CS"]
 
 
+def test_an_item_in_an_item_shows_its_own_types() -> None:
+    """No standard has them; what stands in the inner one is told from itself."""
+    inner = OPEN_ITEM + OPEN_ITEM + explicit(0x00081150, "UI", b"1.2\0") + ITEM_END + ITEM_END
+    data = explicit(0x00081115, "SQ", length=OPEN) + inner + SEQUENCE_END + MODALITY
+    assert [each.tag for each in walked(data)] == [0x00081115, 0x00080060]
+
+
 def test_within_an_unknown_type_a_length_is_not_taken_for_a_type() -> None:
     """A length of 0x5353 bytes reads SS."""
     inner = OPEN_ITEM + implicit(0x00090010, bytes(0x5353)) + ITEM_END + SEQUENCE_END
@@ -244,6 +251,8 @@ def test_a_short_value_is_text_and_a_long_one_is_none() -> None:
     assert value_text(file, Element(0x00080060, "LO", 2, 7)) == "x\xe9 y"
     assert file.tell() == 1
     assert value_text(file, Element(0x00080060, "LO", 9, 256)) == "z" * 256
+    marks = io.BytesIO(b" \0Xy X\0 ")
+    assert value_text(marks, Element(0x00080060, "LO", 0, 8)) == "Xy X"
     for length in (257, None):
         with pytest.raises(FileDamaged, match=r"\(0008,0060\) is too long"):
             value_text(file, Element(0x00080060, "LO", 9, length))
@@ -259,6 +268,8 @@ def test_a_short_value_is_text_and_a_long_one_is_none() -> None:
         (explicit(0x00080060, "C1", b"US"), EXPLICIT_LITTLE, True),
         (explicit(0x00080060, "1S", b"US"), EXPLICIT_LITTLE, True),
         (explicit(0x00080060, "Cs", b"US"), EXPLICIT_LITTLE, True),
+        (explicit(0x00080060, "cS", b"US"), EXPLICIT_LITTLE, True),
+        (explicit(0x00086161, "CS", b"US"), IMPLICIT_LITTLE, False),  # a tag that reads as letters
         (explicit(0x00080060, "CS", b"us"), EXPLICIT_LITTLE, False),
         (MODALITY[:6], IMPLICIT_LITTLE, False),
         (MODALITY[:5], IMPLICIT_LITTLE, True),
@@ -331,6 +342,10 @@ META = explicit(0x00020002, "UI", US_IMAGE.encode() + b"\0") + explicit(
 def test_the_meta_information_and_where_it_ends(begin: bytes) -> None:
     data = begin + META + MODALITY
     assert met(data) == Meta(US_IMAGE, JPEG_LS.decode(), len(begin + META))
+    file = io.BytesIO(data)
+    for place in (3, len(data)):  # wherever the file stands
+        file.seek(place)
+        assert read_meta(file, len(data)) == met(data)
     assert met(begin + META) == Meta(US_IMAGE, JPEG_LS.decode(), len(begin + META))
     for cut in (1, 5):
         with pytest.raises(FileDamaged, match="meta information does not end"):
