@@ -100,6 +100,30 @@ def test_a_large_head_is_shrunk_until_its_grain_is_a_steps() -> None:
     assert np.ptp(band[:, 0].astype(int)) > 180
 
 
+def test_rows_and_columns_are_shrunk_alike() -> None:
+    """A quarter of 1,200 rows and of 1,800 columns: four lines to one, however they run."""
+    for lines in ((slice(None, None, 2), slice(None)), (slice(None), slice(None, None, 2))):
+        for shape in ((1200, 1800), (1800, 1200)):
+            stripes = np.zeros(shape, np.uint8)
+            stripes[lines] = 200
+            band = unrolled(stripes, Ellipse(shape[1] / 2, shape[0] / 2, 440, 330, 0.0))
+            assert np.abs(band.astype(int) - 100).max() <= 2
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_line_of_one_pixel_is_seen_as_wide_as_it_is(axis: int) -> None:
+    """Grey falls to black over one pixel to both sides."""
+    line = np.full((1, 200) if axis else (200, 1), 200, np.uint8)
+    centre_px = np.array([100.0, 0.25] if axis else [0.25, 100.0])
+    band = unrolled(line, Ellipse(*centre_px, 40, 40, 0.0)).astype(float)
+    turn_rad = (np.arange(COLUMNS) + 0.5) * 2 * np.pi / COLUMNS
+    radii_px = 40 * (1 + REACH * ((2 * np.arange(ROWS) + 1) / ROWS - 1))
+    across = np.sin(turn_rad) if axis else np.cos(turn_rad)
+    expected = 200 * np.clip(1 - np.abs(0.25 + np.outer(radii_px, across)), 0, 1)
+    assert (expected > 50).sum() > 40
+    assert np.abs(band - expected).max() < 8
+
+
 def test_the_smaller_axis_does_not_decide_how_far_an_image_is_shrunk() -> None:
     stripes = np.zeros((1000, 1400), np.uint8)
     stripes[:, ::2] = 200
