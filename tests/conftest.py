@@ -25,8 +25,10 @@ from rig.waiting import until_answers
 from worker.settings import Settings
 from worker.store.session import Database, open_database
 
-# A shell's background job ignores Ctrl-C, and so would all processes that the tests interrupt.
+# A shell's background job ignores Ctrl-C, one under nohup the end of its terminal, and so would all
+# processes that the tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 ROOT = Path(__file__).parent
 LONGEST = ("test_deployment.py", "test_training.py")

@@ -134,8 +134,9 @@ def watch_until_moved(plant: Plant, inbox: Path, count: int, watchers: int = 1) 
 def test_worker_dies_at(plant: Plant, failpoint: str) -> None:
     """Given a batch, when the process that measures dies at this point, then it ends complete."""
     plant.arm(failpoint)
-    plant.check(plant.submit(12), 12)
-    assert plant.fired(failpoint)
+    batch = plant.submit(12)
+    plant.until(lambda: plant.fired(failpoint))
+    plant.check(batch, 12)
 
 
 @pytest.mark.parametrize("failpoint", ["after-insert", "after-publish"])
