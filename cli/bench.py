@@ -243,7 +243,7 @@ def _machine_load() -> str:
     type=click.IntRange(min=8),
     default=64,
     show_default=True,
-    help="A quarter of the phantoms that one, two and four workers measure.",
+    help="A sixteenth of the phantoms that one, two and four workers measure.",
 )
 @click.option(
     "--price-per-hour",
@@ -259,15 +259,15 @@ def scale(scans: int, images: int, price_per_hour: float) -> None:
     """
     # Loads the network: only this command pays for it.
     from worker.bench.ratios import Bench
-    from worker.bench.scale import Scale
+    from worker.bench.scale import STORED, Scale
 
     with tempfile.TemporaryDirectory(prefix="hc-bench-") as folder:
         scaled = Scale(Bench(Path(folder), images))
         stdout.print("workers that only claim and finish, on one database:")
         for held in scaled.contention(scans):
             stdout.print(
-                f"  {held.workers:3} workers {held.finishes_per_s:8.0f} scans/s, a group of 8 in "
-                f"{held.median_ms:.1f} ms (95 % within {held.slowest_ms:.1f})"
+                f"  {held.workers:3} workers {held.finishes_per_s:8.0f} scans/s, {STORED} together "
+                f"in {held.median_ms:.1f} ms (95 % within {held.slowest_ms:.1f})"
             )
         stdout.print("workers that share this machine, forecast and measured:")
         for seen in scaled.local():

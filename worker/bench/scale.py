@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import tempfile
 import threading
@@ -31,7 +32,7 @@ IN_HAND = 24
 DRIVE_MB_PER_S = 110.0
 """A shared drive behind one gigabit a second."""
 _CLAIMED = 32
-_STORED = 16
+STORED = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +89,20 @@ class Scale:
                 yield each
 
     def local(self) -> Iterator[Checked]:
-        """Measure one, two and four workers that share this machine, and forecast the same."""
-        count = 4 * self.bench.images
+        """Measure one, two and four workers that share this machine, and forecast the same.
+
+        With them this process shares it, which submits and waits: what it uses counts as well.
+        """
+        count = 16 * self.bench.images  # as in two_workers_against_one
         for workers in (1, 2, 4):
             settings = self.bench.new_settings()
             with ExitStack() as stack:
-                started = [stack.enter_context(started_worker(settings)) for _ in range(workers)]
+                for _ in range(workers):
+                    stack.enter_context(started_worker(settings))
                 queued(self.bench, settings, 16 * workers)()
-                before_s = sum(processor_s(worker.pid) for worker in started)
+                before_s = processor_s(os.getpid())
                 taken_s = seconds(queued(self.bench, settings, count))
-                used_s = sum(processor_s(worker.pid) for worker in started) - before_s
+                used_s = processor_s(os.getpid()) - before_s
             if not self.checked:
                 self.processor_s = used_s / count
             shared = {"cores": Station(self.processor_s, usable_cores())}
@@ -154,7 +159,7 @@ def _worked(database: Database, batch: str, owner: str) -> list[float]:
     """Claim and finish until nothing is left; return milliseconds of each finished group."""
     taken_ms = []
     while claims := claim_next(database, batch, owner, lease_s=600, limit=_CLAIMED):
-        for start in range(0, len(claims), _STORED):
+        for start in range(0, len(claims), STORED):
             ended = [
                 (
                     claimed,
@@ -165,7 +170,7 @@ def _worked(database: Database, batch: str, owner: str) -> list[float]:
                         file=FileIdentity(sha256=f"{claimed.scan_id:064x}"),
                     ),
                 )
-                for claimed in claims[start:][:_STORED]
+                for claimed in claims[start:][:STORED]
             ]
             begun_s = time.perf_counter()
             finish(database, ended)
