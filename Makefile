@@ -14,8 +14,10 @@ $(STAMP): pyproject.toml constraints.txt
 demo: venv
 	.venv/bin/hc-batch demo demo
 
-# Compiled once for all processes, whatever the shell says.
+# Compiled once for all processes, whatever the shell says; and there are processes enough without
+# threads of BLAS, which take processor time while they wait.
 test test-quick: export PYTHONDONTWRITEBYTECODE =
+test test-quick: export OPENBLAS_NUM_THREADS = 1
 
 # Three processes for each core; what a file's tests share is made once. Prints the slowest twenty.
 test: venv

@@ -28,11 +28,12 @@ from worker.store.session import Database, open_database
 WORKERS = (1, 4, 16, 64)
 CORES_PER_WORKER = 2
 IN_HAND = 24
-"""Images of a worker that are being measured or wait for it: three batches of the network."""
+"""Images of a worker that are read ahead or being measured: six batches of the network."""
 DRIVE_MB_PER_S = 110.0
 """A shared drive behind one gigabit a second."""
 _CLAIMED = 32
 STORED = 16
+"""Results that a worker stores together, where it is busy."""
 
 
 @dataclass(frozen=True, slots=True)
