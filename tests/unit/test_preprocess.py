@@ -164,17 +164,29 @@ def test_maps_of_the_plane_follow_each_other() -> None:
     assert chained(second, first) @ point == pytest.approx(second @ [*(first @ point), 1])
 
 
-def test_what_is_only_put_somewhere_is_what_interpolation_makes_of_it() -> None:
-    rng = np.random.default_rng(7)
-    for _ in range(50):
-        rows, columns = rng.integers(5, 40, 2)
-        pixels = rng.integers(0, 256, (rows, columns), np.uint8)
-        # Some reach beyond the raster, some are moved by a part of a pixel.
-        left, top = rng.integers(-3, 30, 2) + rng.choice([0, 0, 0.25], 2)
-        to_network = np.array([[1.0, 0, left], [0, 1, top]])
-        shown = prepare(pixels, to_network, (48, 64)).pixels
-        expected = cv2.warpAffine(pixels, to_network, (64, 48), flags=cv2.INTER_CUBIC)
-        np.testing.assert_array_equal(shown, expected)
+INSIDE = [(0, 0), (34, 0), (0, 28), (34, 28), (5, 7)]
+"""Left and top at which 20x30 pixels lie whole on a raster of 48x64."""
+
+
+@pytest.mark.parametrize(
+    ("left", "top"), [*INSIDE, (-1, 5), (5, -1), (35, 5), (5, 29), (3.25, 2), (3, 2.25)]
+)
+def test_what_is_only_put_somewhere_is_what_interpolation_makes_of_it(
+    left: float, top: float
+) -> None:
+    pixels = np.random.default_rng(7).integers(0, 256, (20, 30), np.uint8)
+    to_network = np.array([[1.0, 0, left], [0, 1, top]])
+    shown = prepare(pixels, to_network, (48, 64)).pixels
+    expected = cv2.warpAffine(pixels, to_network, (64, 48), flags=cv2.INTER_CUBIC)
+    np.testing.assert_array_equal(shown, expected)
+
+
+def test_what_is_only_put_somewhere_is_not_interpolated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cv2, "warpAffine", None)
+    pixels = np.full((20, 30), 200, np.uint8)
+    for left, top in INSIDE:
+        shown = prepare(pixels, np.array([[1.0, 0, left], [0, 1, top]]), (48, 64)).pixels
+        assert shown.sum() == shown[top : top + 20, left : left + 30].sum() == pixels.sum()
 
 
 def test_an_image_thinner_than_a_pixel_of_the_raster_is_a_pixel_wide() -> None:
