@@ -96,6 +96,29 @@ def expire(database: Database) -> None:
         connection.execute(update(ScanRow).values(lease_until=now(-1)))
 
 
+def test_what_is_taken_in_comes_back_whatever_its_name(database: Database) -> None:
+    """Also what means something in a statement or in an array of PostgreSQL."""
+    odd = ("NULL", "null", "{a,b}", 'a"b', "a'b", "a\\b", "a,b", "%s", ":a", "\t", "ä\u2028", " ")
+    scans = [
+        NewScan(f"/{name}", frame, Spacing(0.1, 1 / 3) if frame else None, name, frame == 2)
+        for name in odd
+        for frame in range(3)
+    ]
+    batch = open_batch(database, BatchKind.SUBMIT, "odd", "/")
+    ids = insert_scans(database, batch, scans[:-1], published=False)
+    assert len(insert_scans(database, batch, scans, published=True)) == 1
+    taken = claim(database, ids, "host:1:1:a", lease_s=LEASE_S)
+    kept = [(each.source, each.frame, each.manual, each.any_plane) for each in taken]
+    assert kept == [(each.source, each.frame, each.manual, each.any_plane) for each in scans[:-1]]
+    with database.reading() as connection:
+        rows = connection.execute(
+            select(ScanRow.version, ScanRow.published_at).order_by(ScanRow.id)
+        )
+        versions, published = zip(*rows, strict=True)
+    assert list(versions) == [each.version for each in scans]
+    assert [each is not None for each in published] == [False] * len(ids) + [True]
+
+
 def test_a_submitted_batch_is_measured_and_reported(database: Database) -> None:
     ids = submit(database, 3)
     claims = claim(database, ids, "host:1:a", lease_s=LEASE_S)

@@ -49,6 +49,7 @@ def test_sigterm_ends_a_watcher_and_its_redis(
         _, said = watcher.communicate(timeout=LIMIT_S)
     finally:
         watcher.kill()
+        watcher.wait()  # or the next test is blamed for it
     assert watcher.returncode == 0, said
     assert b"Traceback" not in said
     assert not embedded.answers()
@@ -65,6 +66,7 @@ def test_a_terminal_that_goes_ends_a_watcher_and_its_redis(
         assert watcher.wait(LIMIT_S) == 0
     finally:
         watcher.kill()
+        watcher.wait()  # or the next test is blamed for it
     assert not embedded.answers()
 
 

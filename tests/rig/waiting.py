@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import redis
 
@@ -26,10 +27,8 @@ def until_answers(server: subprocess.Popen[bytes], url: str) -> None:
 
     def serves() -> bool:
         assert server.poll() is None, "redis-server did not start"
-        try:
-            with connect(url) as client:
-                return bool(client.ping())
-        except (redis.ConnectionError, FileNotFoundError):
-            return False
+        with suppress(redis.RedisError), connect(url) as client:
+            return bool(client.ping())
+        return False
 
     until(serves)
