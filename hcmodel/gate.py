@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from hcmodel.arrays import FloatArray, GreyImage, Tensor
+from hcmodel.arrays import FloatArray, GreyImage, Tensor, shape_of
 from hcmodel.geometry import Ellipse
-from hcmodel.preprocess import chained, stretch
+from hcmodel.preprocess import chained, seen_part, stretch
 from hcmodel.shrink import shrunk
 
 ROWS, COLUMNS = 80, 104
@@ -40,12 +40,8 @@ def seen_along(
     ``pixel_aspect``: height of a pixel over its width.
     """
     to_raster = _along(outline, pixel_aspect, raster, semi_axis_px)
-    corners = np.array([[0, 0], [raster[1], 0], [0, raster[0]], [raster[1], raster[0]]])
-    around = (corners - to_raster[:, 2]) @ np.linalg.inv(to_raster[:, :2]).T
     # Only the part that is seen: shrinking all of a large image would take longer than the gate.
-    limits = [pixels.shape[1], pixels.shape[0]]
-    left, top = np.clip(np.floor(around.min(axis=0)) - _REACH_PX, 0, limits).astype(int)
-    right, bottom = np.clip(np.ceil(around.max(axis=0)) + _REACH_PX, 0, limits).astype(int)
+    (top, bottom), (left, right) = seen_part(to_raster, raster, shape_of(pixels), _REACH_PX)
     part = pixels[top:bottom, left:right]
     if part.size == 0:
         return np.zeros(raster, np.uint8)
@@ -54,7 +50,7 @@ def seen_along(
     along_x, along_y = np.minimum(1, np.linalg.norm(to_raster[:, :2], axis=0))
     width, height = max(1, round(part.shape[1] * along_x)), max(1, round(part.shape[0] * along_y))
     small = shrunk(part, (height, width))
-    back = stretch((height, width), (part.shape[0], part.shape[1]))
+    back = stretch((height, width), shape_of(part))
     size = (raster[1], raster[0])
     seen = cv2.warpAffine(small, chained(to_raster, back), size, flags=cv2.INTER_LINEAR)
     return np.asarray(seen, np.uint8)

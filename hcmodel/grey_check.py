@@ -12,6 +12,7 @@ import numpy as np
 from hcmodel.arrays import GreyImage
 from hcmodel.geometry import Ellipse
 from hcmodel.levels import level_counts
+from hcmodel.shrink import shrunk
 
 AROUND = 1.35
 """So many times the head's size is looked at: frames, text and bars lie farther away."""
@@ -35,8 +36,8 @@ def is_inverted(pixels: GreyImage, head: Ellipse) -> bool:
     if cv2.mean(near)[0] < LIGHT_MEDIAN / 2 - 1:
         return False  # half of it cannot be lighter, whatever shrinking rounds up
     scale = min(1.0, RASTER_PX / max(near.shape))
-    size = (max(1, round(scale * near.shape[1])), max(1, round(scale * near.shape[0])))
-    grey = cv2.resize(near, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    shape = (max(1, round(scale * near.shape[0])), max(1, round(scale * near.shape[1])))
+    grey = shrunk(near, shape).astype(np.float32)
     if np.median(grey) <= LIGHT_MEDIAN:
         return False
     level = cv2.blur(grey, (WINDOW_PX, WINDOW_PX))

@@ -9,9 +9,12 @@ import numpy as np
 
 from hcmodel.arrays import FloatArray, GreyImage, Tensor, shape_of
 from hcmodel.geometry import Ellipse
+from hcmodel.shrink import Span, shrunk
 
 FILL_WIDTH, FILL_HEIGHT = 0.72, 0.78
 """Of the raster: what a head's bounding box fills, whichever comes first, seen from near."""
+_REACH_PX = 4
+"""So much more is taken than the raster shows: cubic interpolation looks two pixels around."""
 _EXACT_PX = 1e-6
 """Interpolation itself knows positions to a 32nd of a pixel."""
 
@@ -57,10 +60,29 @@ def prepare(
     rows, columns = pixels.shape
     along_x, along_y = np.minimum(1, np.linalg.norm(to_network[:, :2], axis=0))
     width, height = max(1, round(columns * along_x)), max(1, round(rows * along_y))
-    shrunk = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
     to_raster = chained(to_network, stretch((height, width), (rows, columns)))
-    seen = _moved(np.asarray(shrunk, np.uint8), to_raster, network_shape)
+    down, across = seen_part(to_raster, network_shape, (height, width), _REACH_PX)
+    if down[0] == down[1] or across[0] == across[1]:
+        return Prepared(np.zeros(network_shape, np.uint8), to_network, pixels, pixel_aspect)
+    small = shrunk(pixels, (height, width), down, across)
+    to_raster[:, 2] += to_raster[:, :2] @ [across[0], down[0]]
+    seen = _moved(small, to_raster, network_shape)
     return Prepared(seen, to_network, pixels, pixel_aspect)
+
+
+def seen_part(
+    to_raster: FloatArray, raster: tuple[int, int], shape: tuple[int, int], reach_px: int
+) -> tuple[Span, Span]:
+    """Return which rows and columns of ``shape`` are seen through a 2x3 map to a raster's shape.
+
+    With ``reach_px`` more around them; empty where the raster shows nothing of them.
+    """
+    corners = np.array([[0, 0], [raster[1], 0], [0, raster[0]], [raster[1], raster[0]]])
+    around = (corners - to_raster[:, 2]) @ np.linalg.inv(to_raster[:, :2]).T
+    limits = [shape[1], shape[0]]
+    left, top = np.clip(np.floor(around.min(axis=0)) - reach_px, 0, limits).astype(int).tolist()
+    right, bottom = np.clip(np.ceil(around.max(axis=0)) + reach_px, 0, limits).astype(int).tolist()
+    return (top, bottom), (left, right)
 
 
 def _moved(pixels: GreyImage, to_raster: FloatArray, shape: tuple[int, int]) -> GreyImage:

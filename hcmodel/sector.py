@@ -13,6 +13,7 @@ from hcmodel.arrays import GreyImage, Mask, shape_of
 from hcmodel.geometry import Ellipse
 from hcmodel.levels import level_counts
 from hcmodel.preprocess import stretch
+from hcmodel.shrink import shrunk
 
 RASTER_PX = 400
 """Long side of the raster on which grey is judged; half of it is the mask's."""
@@ -59,13 +60,13 @@ def sector(pixels: GreyImage) -> Mask:
 
 def _lit(pixels: GreyImage) -> GreyImage:
     """Return 1 where there is any echo, 0 elsewhere, on the mask's raster."""
-    grey = cv2.medianBlur(_shrunk(pixels, RASTER_PX), 3)
+    grey = cv2.medianBlur(_with_long_side(pixels, RASTER_PX), 3)
     darker = level_counts(np.asarray(grey, np.uint8)).cumsum()
     black = int(np.searchsorted(darker, int(DARK_SHARE * grey.size), "right"))
     texture = cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
     lit = (texture > TEXTURE) | (grey > black + ABOVE_BLACK)
     lit &= ~_frame(np.asarray(grey, np.uint8))
-    share = _shrunk(255 * lit.astype(np.uint8), RASTER_PX // 2)
+    share = _with_long_side(255 * lit.astype(np.uint8), RASTER_PX // 2)
     return np.asarray(share > 127, np.uint8)
 
 
@@ -86,8 +87,7 @@ def _without_text(lit: GreyImage) -> GreyImage:
     return np.asarray(cv2.morphologyEx(lit, cv2.MORPH_OPEN, disc), np.uint8)
 
 
-def _shrunk(pixels: GreyImage, long_side_px: int) -> GreyImage:
+def _with_long_side(pixels: GreyImage, long_side_px: int) -> GreyImage:
     rows, columns = pixels.shape
     scale = min(1.0, long_side_px / max(rows, columns))
-    size = (max(1, round(scale * columns)), max(1, round(scale * rows)))
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return shrunk(pixels, (max(1, round(scale * rows)), max(1, round(scale * columns))))

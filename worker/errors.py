@@ -16,6 +16,7 @@ stable: it is stored, counted and documented. Messages hold no name, number or d
 from __future__ import annotations
 
 import inspect
+from functools import cache
 from typing import ClassVar
 
 
@@ -26,10 +27,16 @@ class HcBatchError(Exception):
 
     def __init__(self, detail: str = "") -> None:
         self.detail = detail
-        cause, _, remedy = (inspect.getdoc(type(self)) or "").partition("\n\n")
-        self.cause = cause.rstrip(".") + (f": {detail.rstrip('.')}" if detail else "")
-        self.remedy = " ".join(remedy.split())
+        cause, self.remedy = _told(type(self).__doc__ or "")
+        self.cause = cause + (f": {detail.rstrip('.')}" if detail else "")
         super().__init__(f"{self.cause}. {self.remedy}".strip())
+
+
+@cache
+def _told(docstring: str) -> tuple[str, str]:
+    """Return cause and remedy; every file that is looked at meets an error or two."""
+    cause, _, remedy = inspect.cleandoc(docstring).partition("\n\n")
+    return cause.rstrip("."), " ".join(remedy.split())
 
 
 class ScanRejected(HcBatchError):
