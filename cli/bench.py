@@ -29,7 +29,7 @@ rows_option = click.option(
 @click.option(
     "--images",
     type=click.IntRange(min=8),
-    default=64,
+    default=256,
     show_default=True,
     help="Phantoms for one round.",
 )
@@ -67,7 +67,7 @@ def command(
     What is compared takes turns, so that other work on the machine slows both; each line is the
     median of the rounds, with its quartiles.
 
-    Example: hc-batch bench --images 128
+    Example: hc-batch bench --images 64
     """
     if context.invoked_subcommand is not None:
         return

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import trustme
@@ -31,6 +32,8 @@ from rig.dicom_peers import (
 )
 from rig.waiting import until
 from worker.errors import AddressTaken, FileDamaged, FolderUnusable, TlsUnusable
+from worker.hospital import landing as landing_module
+from worker.hospital import receiver
 from worker.hospital.classes import IMAGE_SYNTAXES
 from worker.hospital.landing import ARRIVING, COMPLETE, Claimed, Landed, Landing, ObjectMismatch
 from worker.hospital.receiver import (
@@ -217,21 +220,29 @@ def test_an_object_must_be_the_one_that_was_announced(tmp_path: Path, objects: l
     assert MISMATCH == 0xA900
 
 
-def test_a_study_is_complete_when_it_has_been_quiet(tmp_path: Path, objects: list[Path]) -> None:
+def test_a_study_is_complete_when_it_has_been_quiet(
+    tmp_path: Path, objects: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    present_s = 1000.0
+    clock = SimpleNamespace(monotonic=lambda: present_s, time=time.time)
+    monkeypatch.setattr(landing_module, "time", clock)
     data = dcmread(objects[0])
     claimed = Claimed(data.SOPClassUID, data.SOPInstanceUID)
-    landing = Landing(tmp_path / "in", 1, quiet_s=0.3)
+    landing = Landing(tmp_path / "in", 1, quiet_s=30)
     with landing.opened():
         landing.land(part_of(landing, objects[0].read_bytes()), claimed)
         landing.complete_quiet()
         (study,) = {path.parent for path in landed(landing)}
         assert not (study / COMPLETE).exists()
     # The process died here; the next one finds the study.
-    again = Landing(tmp_path / "in", 1, quiet_s=0.3)
+    again = Landing(tmp_path / "in", 1, quiet_s=30)
     with again.opened():
         again.complete_quiet()
         assert not (study / COMPLETE).exists()
-        time.sleep(0.3)
+        present_s += 29
+        again.complete_quiet()
+        assert not (study / COMPLETE).exists()
+        present_s += 1
         again.complete_quiet()
         assert (study / COMPLETE).exists()
 
@@ -303,15 +314,16 @@ def test_a_caller_that_says_nothing_harms_nobody(where: Where, objects: list[Pat
         assert store(port, objects[0]) == [SUCCESS]
 
 
-def test_a_message_that_would_fill_the_memory_is_cut_off(where: Where, objects: list[Path]) -> None:
-    _, port = where
-    with socket.create_connection(("127.0.0.1", port), timeout=60) as hostile:
-        hostile.sendall(b"\x01\x00" + (0xFFFFFFF0).to_bytes(4, "big"))
-        begun_s = time.monotonic()
-        with suppress(ConnectionError):
-            assert hostile.recv(1) == b""
-        assert time.monotonic() - begun_s < 15  # after which silence alone would end it
-    assert store(port, objects[0]) == [SUCCESS]
+def test_a_message_that_would_fill_the_memory_is_cut_off(
+    tmp_path: Path, objects: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiver, "_REQUEST_S", 3600.0)  # silence alone does not end it
+    with receiving(tmp_path / "in") as (_, port):
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as hostile:
+            hostile.sendall(b"\x01\x00" + (0xFFFFFFF0).to_bytes(4, "big"))
+            with suppress(ConnectionError):
+                assert hostile.recv(1) == b""
+        assert store(port, objects[0]) == [SUCCESS]
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

@@ -262,7 +262,8 @@ def test_a_web_archive_that_fails_is_named(
     settings: Settings, database: Database, status: int | None, code: str
 ) -> None:
     with answering(status) as url:
-        name = destination(settings, f"web-{status}", kind="stow", url=url, timeout_s=1)
+        patience_s = 1 if status is None else 60
+        name = destination(settings, f"web-{status}", kind="stow", url=url, timeout_s=patience_s)
         assert send(settings, name, ONE) == Outcome(0, 0, 1)
         assert tally(database, name) == {("queued", code): 1}
 

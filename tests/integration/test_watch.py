@@ -6,6 +6,7 @@ import os
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,6 +15,7 @@ from rig.watcher import PNG, QUICK, sources, watching
 from worker.settings import Settings
 from worker.store.progress import latest_batches, skipped_files
 from worker.store.session import Database
+from worker.watching import stability
 from worker.watching.stability import Folder
 
 
@@ -79,7 +81,9 @@ def test_two_watchers_of_one_folder_do_no_harm(
     assert len(sources(database)) == 21
 
 
-def test_a_file_rests_only_after_two_looks_and_the_settle_time(inbox: Path) -> None:
+def test_a_file_rests_only_after_two_looks_and_the_settle_time(
+    inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = Folder(inbox, settle_s=0.0, recursive=True)
     path = inbox / "a.png"
     path.write_bytes(PNG)
@@ -95,10 +99,14 @@ def test_a_file_rests_only_after_two_looks_and_the_settle_time(inbox: Path) -> N
     assert folder.settled() == []
     assert [each.path for each in folder.settled()] == [path]
 
-    patient = Folder(inbox, settle_s=0.4, recursive=True)
+    present_s = 1000.0
+    monkeypatch.setattr(stability, "time", SimpleNamespace(monotonic=lambda: present_s))
+    patient = Folder(inbox, settle_s=0.5, recursive=True)
     for _ in range(3):
         assert patient.settled() == []
-    time.sleep(0.45)
+    present_s += 0.25
+    assert patient.settled() == []
+    present_s += 0.25
     assert len(patient.settled()) == 1
 
 

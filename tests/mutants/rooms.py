@@ -43,7 +43,11 @@ ROOMS = (
         ("hcmodel/geometry", "hcmodel/spacing"),
         ("unit/test_geometry", "unit/test_ellipse_fit"),
     ),
-    Room("preprocess", ("hcmodel/preprocess",), ("unit/test_preprocess", "unit/test_ellipse_fit")),
+    Room(
+        "preprocess",
+        ("hcmodel/preprocess", "hcmodel/shrink"),
+        ("unit/test_preprocess", "unit/test_shrink", "unit/test_ellipse_fit"),
+    ),
     Room(
         "ellipse fit",
         ("hcmodel/ellipse_fit",),

@@ -13,6 +13,7 @@ from hcmodel.preprocess import (
     chained,
     mirror,
     prepare,
+    seen_part,
     stretch,
     to_tensor,
     whole_image,
@@ -244,3 +245,63 @@ def test_pixels_are_square_unless_it_is_said() -> None:
         whole_image((30, 40), SHAPE, keep_aspect=True, **how) for how in ({}, {"pixel_aspect": 1.0})
     ]
     assert (shown[0] == shown[1]).all()
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_what_is_seen_of_a_part_is_what_all_of_the_image_would_show(seed: int) -> None:
+    """From near, turned, at the image's edges: shrunk whole by OpenCV, then moved, as defined."""
+    rng = np.random.default_rng(seed)
+    rows, columns = (int(side) for side in rng.integers(40, 600, 2))
+    noise = rng.integers(0, 256, (rows, columns), np.uint8)
+    pixels = np.asarray(cv2.GaussianBlur(noise, (0, 0), 2), np.uint8)
+    turn_rad, (along_x, along_y) = rng.uniform(-3, 3), rng.uniform(0.2, 1.6, 2)
+    turn = np.array([[np.cos(turn_rad), -np.sin(turn_rad)], [np.sin(turn_rad), np.cos(turn_rad)]])
+    linear = turn @ np.diag([along_x, along_y])
+    center = rng.uniform(0, 1, 2) * [columns, rows]
+    to_network = np.column_stack([linear, [48, 32] - linear @ center])
+    shown = prepare(pixels, to_network, (64, 96)).pixels.astype(int)
+    size = round(columns * min(1, along_x)), round(rows * min(1, along_y))
+    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    whole = chained(to_network, stretch(size[::-1], (rows, columns)))
+    expected = cv2.warpAffine(small, whole, (96, 64), flags=cv2.INTER_CUBIC)
+    apart = np.abs(shown - expected)
+    # Places are known to a 32nd of a pixel: a few are rounded otherwise, from another origin.
+    assert apart.max() <= 8
+    assert (apart > 0).mean() < 0.01
+    assert shown.max() > 0
+
+
+def test_which_part_is_seen() -> None:
+    view = np.array([[0.5, 0, -10], [0, 2.0, -60]])  # columns 20 to 148, rows 30 to 54
+    assert seen_part(view, (48, 64), (500, 800), 0) == ((30, 54), (20, 148))
+    assert seen_part(view, (48, 64), (500, 800), 3) == ((27, 57), (17, 151))
+    assert seen_part(view, (48, 64), (40, 100), 25) == ((5, 40), (0, 100))
+    between = np.array([[1.0, 0, -2.5], [0, 1, -7.5]])
+    assert seen_part(between, (10, 20), (500, 800), 0) == ((7, 18), (2, 23))
+    # Turned by 30 degrees and at half the size, each corner is the farthest on one side.
+    cos, sin = np.cos(np.pi / 6), np.sin(np.pi / 6)
+    turned = 0.5 * np.array([[cos, sin, 0], [-sin, cos, 0]])
+    turned[:, 2] = -turned[:, :2] @ [300, 200]  # the left upper corner shows this pixel
+    assert seen_part(turned, (10, 20), (500, 800), 0) == ((200, 238), (290, 335))
+    nothing = np.array([[1.0, 0, 100], [0, 1, 200]])
+    assert seen_part(nothing, (10, 20), (500, 800), 0) == ((0, 0), (0, 0))
+    quarter = np.array([[0.0, 1, -100], [1, 0, -200]])
+    assert seen_part(quarter, (10, 20), (500, 800), 0) == ((100, 120), (200, 210))
+
+
+@pytest.mark.parametrize("shape", [(1, 400), (400, 1)])
+def test_less_than_half_a_line_is_one(shape: tuple[int, int]) -> None:
+    """Shrunk to 0.3 of a row or column, it is still there."""
+    pixels = np.full(shape, 200, np.uint8)
+    shown = prepare(pixels, np.array([[0.3, 0, 10], [0, 0.3, 10]]), (140, 140)).pixels
+    lit = np.argwhere(shown > 0)
+    assert 115 < np.ptp(lit, axis=0).max() < 125
+    assert np.ptp(lit, axis=0).min() <= 2
+
+
+@pytest.mark.parametrize("away", [(-100, 5), (5, -100), (100, 5), (5, 100)])
+def test_where_nothing_is_seen_is_black(away: tuple[int, int]) -> None:
+    pixels = np.full((20, 30), 200, np.uint8)
+    shown = prepare(pixels, np.array([[1.0, 0, away[0]], [0, 1, away[1]]]), (48, 64)).pixels
+    assert shown.shape == (48, 64)
+    assert not shown.any()

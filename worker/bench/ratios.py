@@ -244,7 +244,7 @@ def two_workers_against_one(bench: Bench) -> Ratio:
 
     So many that it does not count how long one of them waits for the other in the end.
     """
-    count = 16 * bench.images
+    count = 4 * bench.images
     taken: dict[str, list[float]] = {"one": [], "two": []}
     for _ in range(3):
         for name, workers in (("one", 1), ("two", 2)):

@@ -94,7 +94,7 @@ class Scale:
 
         With them this process shares it, which submits and waits: what it uses counts as well.
         """
-        count = 16 * self.bench.images  # as in two_workers_against_one
+        count = 16 * self.bench.images  # so many that it does not count how the end goes
         for workers in (1, 2, 4):
             settings = self.bench.new_settings()
             with ExitStack() as stack:

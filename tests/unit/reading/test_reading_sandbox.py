@@ -26,8 +26,8 @@ def children_of(pool: ReaderPool) -> list[int]:
     return [reader._process.pid for reader in pool._readers]
 
 
-def gone(pid: int, within_s: float) -> bool:
-    until = time.monotonic() + within_s
+def gone(pid: int) -> bool:
+    until = time.monotonic() + 60
     while time.monotonic() < until:
         if not Path(f"/proc/{pid}/stat").exists() or " Z " in Path(f"/proc/{pid}/stat").read_text():
             return True
@@ -96,19 +96,19 @@ def test_a_child_that_died_between_files_costs_none(image, save):
         pool.read(path)
         (child,) = children_of(pool)
         os.kill(child, signal.SIGKILL)
-        assert gone(child, 5)
+        assert gone(child)
         assert pool.read(path).decoder == "pydicom"
 
 
 def test_a_file_that_takes_too_long_ends_alone(image, save):
     path = save(image())
-    with ReaderPool(1, deadline_s=1.0) as pool:
+    with ReaderPool(1, deadline_s=3.0) as pool:
         pool.read(path)
         (child,) = children_of(pool)
         os.kill(child, signal.SIGSTOP)
-        with pytest.raises(errors.DecodeTimeout, match="1 s"):
+        with pytest.raises(errors.DecodeTimeout, match="3 s"):
             pool.read(path)
-        assert gone(child, 5)
+        assert gone(child)
         assert pool.read(path).decoder == "pydicom"
 
 
@@ -142,7 +142,7 @@ def test_children_end_with_the_pool(image, save):
         pool.read(path)
         pool.read(path)
         pids = children_of(pool)
-    assert all(gone(pid, 5) for pid in pids)
+    assert all(gone(pid) for pid in pids)
 
 
 def test_children_end_with_an_owner_that_was_killed(image, save):
@@ -164,7 +164,7 @@ def test_children_end_with_an_owner_that_was_killed(image, save):
     with owner:
         child = int(owner.stdout.readline())
         owner.kill()
-    assert gone(child, 10)
+    assert gone(child)
 
 
 def test_a_child_loads_neither_network_nor_queue(image, save):
