@@ -80,8 +80,6 @@ def _settle(
     unsure = 255 * (down.shape[1] + across.shape[1]) * np.finfo(np.float32).eps
     off = averages - grey
     x, y = np.divmod(np.flatnonzero(np.abs(off, out=off) > 0.5 - unsure), grey.shape[1])
-    if not len(x):
-        return
     row, column = y + first[0], x + first[1]
     seen = pixels[down[row][:, :, None], across[column][:, None, :]].astype(np.float32)
     # One after another, in OpenCV's order: the order decides how a sum is rounded.
@@ -102,15 +100,14 @@ def _shares(count: int, to_count: int) -> tuple[NDArray[np.intp], NDArray[np.flo
     """
     scale = 1 / (to_count / count)  # in the steps in which OpenCV computes it
     low = (np.arange(to_count) * scale)[:, None]
-    high, cell = low + scale, np.minimum(scale, count - low)
-    last = np.minimum(np.floor(high), count - 1)
-    first = np.minimum(np.ceil(low), last)
+    high = low + scale
+    first, last = np.ceil(low), np.floor(high)
     line = first - 1 + np.arange(int(scale) + 2)
     covered = np.where(line < first, first - low, 1.0)
-    covered = np.where(line == last, np.minimum(np.minimum(high - last, 1), cell), covered)
+    covered = np.where(line == last, high - last, covered)
     covered[(covered <= _LEAST_SHARE) | (line > last)] = 0
     places = np.clip(line, 0, count - 1).astype(np.intp)
-    return places, (covered / cell).astype(np.float32)
+    return places, (covered / scale).astype(np.float32)
 
 
 @lru_cache(maxsize=64)
