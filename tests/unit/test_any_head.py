@@ -7,7 +7,7 @@ import math
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hcmodel.arrays import FloatImage
@@ -23,6 +23,7 @@ from hcmodel.quality import is_convincing
 
 RASTER = (32, 48)
 ERROR_MODEL = read_card(SHIPPED).doubt
+patiently = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 any_float = st.floats()
 share = st.floats(0, 1)
 size_px = st.floats(1e-2, 1e4)
@@ -46,6 +47,7 @@ def maps(draw: st.DrawFn) -> FloatImage:
     return probability
 
 
+@patiently
 @given(maps(), st.tuples(st.integers(1, 900), st.integers(1, 900)), spacings)
 def test_any_map_gives_a_proper_head_or_none(
     probability: FloatImage, shape: tuple[int, int], spacing: Spacing | None
@@ -61,6 +63,7 @@ ellipses = st.builds(Ellipse, any_float, any_float, any_float, any_float, any_fl
 heads = st.builds(Ellipse, st.floats(-1e4, 1e4), st.floats(-1e4, 1e4), size_px, size_px, share)
 
 
+@patiently
 @given(ellipses)
 def test_what_is_no_ellipse_is_no_head(ellipse: Ellipse) -> None:
     fit = HeadFit(ellipse, 0.0, 0.0, 1.0, 1.0, 1.0)
@@ -75,6 +78,7 @@ def test_a_line_is_no_head(height_px: float) -> None:
     assert not is_convincing(HeadFit(line, 0.0, 0.0, 1.0, 1.0, 1.0))
 
 
+@patiently
 @given(heads, heads, any_float, share, share, share, share, spacings)
 def test_any_head_is_judged(
     first: Ellipse,
@@ -97,6 +101,7 @@ def test_any_head_is_judged(
             assert set(measured.flags) <= set(Flag)
 
 
+@patiently
 @given(heads, st.lists(any_float, min_size=DIRECTIONS, max_size=DIRECTIONS))
 def test_any_offsets_give_a_contour_or_none(head: Ellipse, offsets: list[float]) -> None:
     if head.is_proper:
