@@ -1,4 +1,4 @@
-"""Grey averaged by area, to the last bit as OpenCV's ``INTER_AREA``, in a third of its time.
+"""Grey averaged by area, to the last bit as OpenCV's ``INTER_AREA``, in half of its time.
 
 OpenCV visits one pixel after another unless sizes divide. Here few lines at a time are multiplied
 by their shares, which is what processors are built for, and only what is wanted. That may round
