@@ -69,6 +69,19 @@ def test_an_average_counts_what_is_covered_of_each_pixel() -> None:
     assert shrunk(np.array([[0], [90], [240]], np.uint8), (2, 1)).tolist() == [[30], [190]]
 
 
+@pytest.mark.parametrize(("shape", "to_shape"), SIZES)
+def test_a_part_is_that_of_the_whole(shape: tuple[int, int], to_shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(4)
+    pixels = rng.integers(0, 256, shape, np.uint8)
+    whole, (height, width) = shrunk(pixels, to_shape), to_shape
+    for _ in range(20):
+        top, left = int(rng.integers(height)), int(rng.integers(width))
+        bottom, right = int(rng.integers(top, height)) + 1, int(rng.integers(left, width)) + 1
+        part = shrunk(pixels, to_shape, (top, bottom), (left, right))
+        assert part.shape == (bottom - top, right - left)
+        assert (part == whole[top:bottom, left:right]).all()
+
+
 def test_levels_are_counted() -> None:
     pixels = np.array([[0, 7, 7], [255, 7, 0]], np.uint8)
     counts = level_counts(pixels[:, :2])
