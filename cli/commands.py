@@ -11,7 +11,6 @@ import importlib
 import io
 import os
 import select
-import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -29,6 +28,7 @@ from cli.exit_codes import (
     EXIT_UNREACHABLE,
     EXIT_USAGE,
 )
+from cli.interrupts import raise_on_ctrl_c
 from worker.errors import (
     DiskFull,
     FolderUnusable,
@@ -110,8 +110,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return the command, whose libraries are loaded by now: from here on Ctrl-C is its own."""
         resolved = super().resolve_command(ctx, args)
-        if callable(signal.getsignal(signal.SIGINT)):
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        raise_on_ctrl_c()
         return resolved
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -91,3 +91,38 @@ def test_the_first_process_ends_on_sigterm_while_libraries_load(
                 break
         outer.stderr.read()
     assert outer.returncode == 128 + signal.SIGTERM
+
+
+SWALLOWS = {
+    "a destructor": "type('Connection', (), {'__del__': pressed})()",
+    "a finalizer": "weakref.finalize(type('Connection', (), {})(), pressed)",
+    "a weak reference": "weakref.ref(type('Connection', (), {})(), pressed)",
+    "nothing": "pressed()",
+}
+
+
+@pytest.mark.parametrize("swallowed_by", SWALLOWS)
+def test_no_ctrl_c_is_lost(environment: dict[str, str], inbox: Path, swallowed_by: str) -> None:
+    """Python lets destructors raise nothing, and a client of Redis has one for each question."""
+    script = f"""
+import os, signal, time, weakref
+import worker.watching.watch
+from cli.main import main
+
+def pressed(*_):
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.01)
+
+def watch(*_, **__):
+    left = {SWALLOWS[swallowed_by]}
+    del left
+    time.sleep({LIMIT_S})
+    os._exit(1)
+
+worker.watching.watch.watch = watch
+main()
+"""
+    words = [sys.executable, "-c", script, "watch", str(inbox)]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 130, done.stderr
+    assert "Traceback" not in done.stderr
