@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from hcmodel.backends.stage import Stage
 from hcmodel.backends.tensorflow_backend import networks_of
@@ -18,6 +20,11 @@ from hcmodel.model_card import SHIPPED, verify
 from hcmodel.phantom import draw_phantom
 from hcmodel.training import add_gate, gate_training, outlines
 
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning"),  # of Keras, when it saves
+    pytest.mark.filterwarnings("ignore:Even though .* tf.data functions:UserWarning"),
+]
+
 HEAD = Ellipse(400.0, 270.0, 150.0, 115.0, 0.3)
 SHAPE = (540, 800)
 
@@ -27,7 +34,15 @@ def drawn(path: Path, seed: int) -> Path:
     return path
 
 
-@pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")  # of Keras, when it saves
+@pytest.fixture
+def eagerly() -> Iterator[None]:
+    """Each step as it comes: to draw a network's graph takes longer than the few steps here."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.mark.usefixtures("eagerly")
 def test_a_gate_joins_the_weights_and_changes_nothing_before_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
