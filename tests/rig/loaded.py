@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from cli.commands import COMMANDS
-from cli.main import main
+from cli.main import command
 
 LATER = (
     "PIL.Image",
@@ -58,7 +58,7 @@ def serve(requests: socket.socket) -> None:
         if not child:
             requests.close()
             become(**json.loads(text), streams=streams)
-            end(main)
+            end(command)
         for stream in streams:
             os.close(stream)
         _, status = os.waitpid(child, 0)
@@ -77,16 +77,14 @@ def become(words: list[str], folder: str, environment: dict[str, str], streams: 
     sys.argv = ["hc-batch", *words]
 
 
-def end(work: Callable[[], object]) -> NoReturn:
+def end(work: Callable[[], int]) -> NoReturn:
     """Do the work and leave as Python does, but for taking apart what was loaded.
 
     That would touch, and so copy, all memory that the child shares: ten times what it worked.
     """
     code = 1
     try:
-        work()
-    except SystemExit as leaving:
-        code = int(leaving.code or 0)
+        code = work()
     except BaseException:
         traceback.print_exc()
     threading._shutdown()  # waits for threads

@@ -42,11 +42,24 @@ def processor_s(pid: int) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+def busy_s() -> float:
+    """Return the processor time in seconds that this machine has used since it was started.
+
+    All processes count, and the kernel's own work: the line "cpu" of proc_stat(5), less what was
+    idle, waited for a disk or was taken by another machine on the same processors.
+    """
+    user, nice, system, _idle, _waiting, *interrupts = map(
+        int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:8]
+    )
+    return (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK")
+
+
 def _family(pid: int) -> Iterator[int]:
     yield pid
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return
-    for child in children:
-        yield from _family(int(child))
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):  # any thread may have started it
+        try:
+            children = task.read_text().split()
+        except OSError:  # it has ended meanwhile
+            continue
+        for child in children:
+            yield from _family(int(child))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import tempfile
 import threading
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from hcmodel.cores import usable_cores
 from worker.bench.alternating import seconds
-from worker.bench.processes import processor_s
+from worker.bench.processes import busy_s
 from worker.bench.queueing import Station, forecast
 from worker.bench.ratios import Bench, queued, started_worker
 from worker.bench.servers import databases
@@ -92,7 +91,8 @@ class Scale:
     def local(self) -> Iterator[Checked]:
         """Measure one, two and four workers that share this machine, and forecast the same.
 
-        With them this process shares it, which submits and waits: what it uses counts as well.
+        With them this process shares it, which submits and waits, and Redis, and the kernel: what
+        an image costs is all that the machine does meanwhile, so that nothing else should run.
         """
         count = 16 * self.bench.images  # so many that it does not count how the end goes
         for workers in (1, 2, 4):
@@ -101,9 +101,9 @@ class Scale:
                 for _ in range(workers):
                     stack.enter_context(started_worker(settings))
                 queued(self.bench, settings, 16 * workers)()
-                before_s = processor_s(os.getpid())
+                before_s = busy_s()
                 taken_s = seconds(queued(self.bench, settings, count))
-                used_s = processor_s(os.getpid()) - before_s
+                used_s = busy_s() - before_s
             if not self.checked:
                 self.processor_s = used_s / count
             shared = {"cores": Station(self.processor_s, usable_cores())}
