@@ -2,7 +2,7 @@
 PYTHON ?= python3
 STAMP := .venv/.installed
 
-.PHONY: venv demo test test-quick mutants mutants-sample fuzz zoo hospital chaos recovery engines lint bench bench-check picture clean
+.PHONY: venv demo test test-quick test-loaded mutants mutants-sample fuzz zoo hospital chaos recovery engines lint bench bench-check picture clean
 
 venv: $(STAMP)
 
@@ -26,6 +26,13 @@ test: venv
 # What a hand waits for: no server, no training.
 test-quick: venv
 	.venv/bin/python -m pytest -q -n logical --dist worksteal tests/unit tests/test_readme.py
+
+# The suite RUNS times in a row with two busy loops beside it: who depends on speed is found here.
+RUNS ?= 10
+test-loaded: venv
+	(while :; do :; done) & one=$$!; (while :; do :; done) & two=$$!; \
+		trap "kill $$one $$two" EXIT; trap "exit 130" INT TERM; \
+		for run in $$(seq $(RUNS)); do $(MAKE) test || exit 1; done
 
 # Small mistakes in the rooms that decide, one at a time; goes on where it was left.
 # ROOMS="'ellipse fit' spacing" names some of them.

@@ -9,10 +9,10 @@ from worker.intake.discover import Options, Request
 from worker.intake.submit import OnIntake, take_in
 from worker.measuring.leased import OnFinished, measure_batch
 from worker.private_folder import require_temporary
-from worker.queue.publisher import Hints
-from worker.queue.reconciler import free_lost
+from worker.queue.hints import Hints
 from worker.settings import Settings
 from worker.store.batches import BatchKind
+from worker.store.recovery import free_lost
 from worker.store.session import Database
 
 

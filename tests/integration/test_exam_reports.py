@@ -10,7 +10,7 @@ import pytest
 from rig.exam_reports import Head, Maker, main, report, save
 from worker.intake.discover import Options, Request
 from worker.intake.submit import take_in
-from worker.queue.publisher import Hints
+from worker.queue.hints import Hints
 from worker.reference import Derivation
 from worker.roots import Roots
 from worker.sample_files import write_samples

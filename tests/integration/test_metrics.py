@@ -52,6 +52,7 @@ def serving(environment: dict[str, str], *arguments: str) -> Iterator[int]:
         process.wait(60)
     finally:
         process.kill()
+        process.wait()  # or the next test is blamed for it
 
 
 def scrape(port: int) -> dict[str, float]:

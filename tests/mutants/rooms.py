@@ -63,7 +63,7 @@ ROOMS = (
     Room("plane", ("hcmodel/plane", "hcmodel/gate"), ("unit/test_plane", "unit/test_gate")),
     Room(
         "spacing",
-        ("worker/reading/spacing", "worker/reading/regions"),
+        ("worker/reading/spacing", "worker/reading/head_region", "worker/reading/regions"),
         ("unit/reading/test_reading_spacing", "unit/reading/test_reading_gate"),
     ),
     Room(

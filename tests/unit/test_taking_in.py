@@ -11,7 +11,7 @@ from rig.clocked import BEGUN, ClockedLedger
 from worker.intake import submit as room
 from worker.intake.discover import Options, Request
 from worker.intake.submit import Intake, Submission, submit, take_in, take_part
-from worker.queue.publisher import Hints
+from worker.queue.hints import Hints
 from worker.roots import Roots
 from worker.settings import Settings
 from worker.store.batches import BatchKind, NewScan, NewSkip, open_batch

@@ -10,7 +10,7 @@ from pathlib import Path
 from worker import failpoint
 from worker.intake.discover import Options, Request
 from worker.intake.exam_reports import read_reports
-from worker.queue.publisher import Hints, reachable_publisher
+from worker.queue.hints import Hints
 from worker.roots import Roots
 from worker.settings import Settings
 from worker.store.batches import (
@@ -79,6 +79,9 @@ def submit(
 
     Raises an ``OperatorError`` before anything is inserted, and ``ServiceUnavailable``.
     """
+    # Loads Celery: only those who queue pay for it.
+    from worker.queue.publisher import reachable_publisher
+
     request = Request.of(paths, options, settings.data_roots)
     with open_database(settings) as database, reachable_publisher(settings) as publisher:
         hints = Hints(publisher)

@@ -10,7 +10,7 @@ from hcmodel.gestational_age import FORMULAS
 from hcmodel.measurement import Measurement
 from hcmodel.plane import Plane
 from worker.errors import HcBatchError, NoHead, OtherAnatomy, ScanFailed, SpacingUnknown
-from worker.reading.spacing import region_of_head
+from worker.reading.head_region import region_of_head
 from worker.result import (
     FileIdentity,
     HeadEllipse,

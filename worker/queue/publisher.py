@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -13,8 +12,6 @@ from worker.queue.broker import reachable_url
 from worker.queue.celery_app import KEY_PREFIX, QUEUE, TASK, create_app
 from worker.queue.redis_client import connect, translated
 from worker.settings import Settings
-
-logger = logging.getLogger(__name__)
 
 _RECONCILED = f"{KEY_PREFIX}reconciled"
 _PING_S = 1.0  # a worker that measures answers all the same: its pool is another process
@@ -77,38 +74,6 @@ class Publisher:
         """End the connections."""
         self._client.close()
         self._app.close()
-
-
-class Hints:
-    """Messages for as long as the broker answers; what it misses is found in the ledger."""
-
-    def __init__(self, publisher: Publisher | None) -> None:
-        self._publisher = publisher
-
-    @property
-    def available(self) -> bool:
-        """Whether all messages so far were sent."""
-        return self._publisher is not None
-
-    def send(self, scan_ids: Sequence[int]) -> None:
-        """Send the ids, unless a message failed before; a failure is logged."""
-        with self._giving_up() as publisher:
-            if publisher is not None:
-                publisher.publish(scan_ids)
-
-    def are_heard(self) -> bool:
-        """Whether any worker answers."""
-        with self._giving_up() as publisher:
-            return publisher is not None and publisher.is_heard()
-        return False
-
-    @contextmanager
-    def _giving_up(self) -> Iterator[Publisher | None]:
-        try:
-            yield self._publisher
-        except BrokerUnreachable as error:
-            logger.warning("%s", error)
-            self._publisher = None
 
 
 @contextmanager

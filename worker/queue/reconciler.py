@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
-from worker.metrics import LAST_RECONCILED, REPUBLISHED, WORKER_LOST
+from worker.metrics import LAST_RECONCILED, REPUBLISHED
 from worker.pulse import Pulse
 from worker.queue.embedded_redis import EmbeddedRedis
 from worker.queue.publisher import Publisher, reachable_publisher
@@ -17,13 +17,7 @@ from worker.retry import repeating
 from worker.settings import Settings
 from worker.store.claims import give_back
 from worker.store.owner import is_known_dead
-from worker.store.recovery import (
-    expired_owners,
-    free_dead,
-    free_expired,
-    present_owners,
-    take_unpublished,
-)
+from worker.store.recovery import expired_owners, free_lost, present_owners, take_unpublished
 from worker.store.session import Database
 
 logger = logging.getLogger(__name__)
@@ -43,14 +37,6 @@ def reconcile(database: Database, publisher: Publisher, settings: Settings) -> R
     Raises ``ServiceUnavailable``, as all here do.
     """
     return Recovered(free_lost(database), publish_due(database, publisher, settings))
-
-
-def free_lost(database: Database, *, expired: bool = True) -> int:
-    """Take scans from owners that died or, where ``expired``, fell silent; return how many."""
-    dead = [owner for owner in present_owners(database) if is_known_dead(owner)]
-    freed = free_dead(database, dead) + (free_expired(database) if expired else 0)
-    WORKER_LOST.inc(freed)
-    return freed
 
 
 def publish_due(database: Database, publisher: Publisher, settings: Settings) -> int:

@@ -9,10 +9,10 @@ from typing import Any
 from hcmodel.geometry import Spacing
 from worker.errors import NotAnImage, ScanRejected, SpacingUnknown
 from worker.reading.formats import FileFormat, format_of
+from worker.reading.head_region import conflict
 from worker.reading.library_errors import silence
 from worker.reading.sidecar import read_sidecar
 from worker.reading.source import Source, open_source
-from worker.reading.spacing import conflict
 from worker.scan import SPACING_MANUAL, SPACING_PIXEL_SPACING, SPACING_US_REGION, Region
 
 Row = dict[str, Any]

@@ -10,10 +10,8 @@ from pydicom.dataset import Dataset
 from hcmodel.spacing import Spacing, is_size_mm
 from worker.errors import RegionOutsideImage
 from worker.reading import tags
+from worker.reading.head_region import TOLERANCE_PX
 from worker.scan import Box
-
-TOLERANCE_PX = 1
-"""Some writers count a box's end as one past its last pixel; a crop moves it by more."""
 
 _FORMAT_2D = 1
 _TISSUE, _COLOUR_FLOW = 1, 2

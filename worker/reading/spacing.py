@@ -1,25 +1,23 @@
 """The size of a pixel: which of a file's claims is a scale of the anatomy, and which is none.
 
-Two phases. Before segmentation ``candidate_regions`` lists the places with a known scale, or
-refuses the file; after it ``region_of_head`` takes the one that holds the head. Nothing is ever
-guessed: dpi, aspect ratios, nominal and imager spacings are not scales of the anatomy.
+Before segmentation ``candidate_regions`` lists the places with a known scale, or refuses the file;
+after it ``region_of_head`` takes the one that holds the head (``worker.reading.head_region``).
+Nothing is ever guessed: dpi, aspect ratios, nominal and imager spacings are not scales of the
+anatomy.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
 
 from pydicom.dataset import Dataset
 
 from hcmodel.flags import Flag
 from hcmodel.spacing import Spacing, is_size_mm
 from worker.errors import (
-    AmbiguousRegions,
     EnhancedUsVolume,
     FileDamaged,
-    HeadOutsideRegion,
     NoSpatialRegion,
     RegionOutsideImage,
     SpacingConflict,
@@ -27,7 +25,8 @@ from worker.errors import (
     Uncalibrated,
 )
 from worker.reading import tags
-from worker.reading.regions import TOLERANCE_PX, spatial_items
+from worker.reading.head_region import conflict, differ
+from worker.reading.regions import spatial_items
 from worker.scan import (
     SPACING_MANUAL,
     SPACING_PIXEL_SPACING,
@@ -56,8 +55,6 @@ TAGS = (
 
 _DECIMAL = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
 
-_SAME_SCALE = 0.001
-"""Share by which two panes of one scale may differ: their deltas are rounded, and HC with them."""
 _PIXEL_SPACING_AGREES = 0.02
 """PixelSpacing is often written with few digits; a crop or a resampling changes it by more."""
 _ASPECT_AGREES = 0.02
@@ -88,37 +85,6 @@ def candidate_regions(
         raise Uncalibrated
     aspect = _aspect_ratio(header)
     return (whole_raster(shape, stated, SPACING_PIXEL_SPACING, aspect),)
-
-
-def region_of_head(
-    regions: Sequence[Region], head_box_px: tuple[float, float, float, float]
-) -> Region:
-    """Phase two: the region that holds the head's box (left, top, right, bottom; original px).
-
-    Raises ``HeadOutsideRegion``, ``AmbiguousRegions`` or ``SpacingConflict``.
-    """
-    around = [r for r in regions if r.index is None or _holds(r.box, head_box_px)]
-    if not around:
-        raise HeadOutsideRegion
-    scales = [r.spacing for r in around if r.spacing is not None]
-    if scales and _differ(_smallest(scales), _largest(scales), _SAME_SCALE):
-        raise AmbiguousRegions
-    if around[0].contradicted_by is not None:
-        raise conflict(around[0])
-    return around[0]
-
-
-def conflict(region: Region) -> SpacingConflict:
-    """Return the refusal of a region that PixelSpacing contradicts, with both scales."""
-    assert region.spacing is not None
-    assert region.contradicted_by is not None
-    return SpacingConflict(
-        f"{_shown(region.contradicted_by)} by PixelSpacing, {_shown(region.spacing)} by the region"
-    )
-
-
-def _shown(spacing: Spacing) -> str:
-    return f"{spacing.row_mm:.4g} x {spacing.column_mm:.4g} mm"
 
 
 def whole_raster(
@@ -159,7 +125,7 @@ def _calibrated_regions(header: Dataset, shape: tuple[int, int]) -> tuple[Region
 
 
 def _contradicts(stated: Spacing, spacing: Spacing) -> bool:
-    return _differ(spacing, stated, _PIXEL_SPACING_AGREES)
+    return differ(spacing, stated, _PIXEL_SPACING_AGREES)
 
 
 def _with_manual(header: Dataset, shape: tuple[int, int], manual: Spacing) -> tuple[Region, ...]:
@@ -230,27 +196,3 @@ def _doubts(box: Box, spacing: Spacing | None, aspect: float | None = None) -> t
         ),
     )
     return tuple(dict.fromkeys(flag for flag, wrong in checks if wrong))
-
-
-def _holds(box: Box, head_box_px: tuple[float, float, float, float]) -> bool:
-    left, top, right, bottom = head_box_px
-    return (
-        left >= box.left - TOLERANCE_PX
-        and top >= box.top - TOLERANCE_PX
-        and right <= box.right - 1 + TOLERANCE_PX
-        and bottom <= box.bottom - 1 + TOLERANCE_PX
-    )
-
-
-def _smallest(scales: Sequence[Spacing]) -> Spacing:
-    return Spacing(min(s.row_mm for s in scales), min(s.column_mm for s in scales))
-
-
-def _largest(scales: Sequence[Spacing]) -> Spacing:
-    return Spacing(max(s.row_mm for s in scales), max(s.column_mm for s in scales))
-
-
-def _differ(one: Spacing, other: Spacing, share: float) -> bool:
-    """Whether rows or columns disagree by more than ``share`` of the smaller one."""
-    pairs = ((one.row_mm, other.row_mm), (one.column_mm, other.column_mm))
-    return any(max(pair) > (1 + share) * min(pair) for pair in pairs)

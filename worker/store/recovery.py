@@ -21,10 +21,12 @@ from sqlalchemy import (
 
 from hcmodel.spacing import Spacing
 from worker.errors import Cancelled, CrashedWorker
+from worker.metrics import WORKER_LOST
 from worker.result import Status
 from worker.store.batches import BatchKind, require
 from worker.store.claims import NOBODYS, free, record
 from worker.store.clock import now
+from worker.store.owner import is_known_dead
 from worker.store.session import Database
 from worker.store.states import Event, sources
 from worker.store.tables import AttemptRow, BatchRow, ResultRow, ScanRow
@@ -33,6 +35,14 @@ REQUEUEABLE = sources(Event.REQUEUED)
 
 _RECONCILE_LOCK = 0x6863_6262  # "hcbb"; any number that others do not use
 _ROUND = 4096  # scans in one transaction, which makes writers wait
+
+
+def free_lost(database: Database, *, expired: bool = True) -> int:
+    """Take scans from owners that died or, where ``expired``, fell silent; return how many."""
+    dead = [owner for owner in present_owners(database) if is_known_dead(owner)]
+    freed = free_dead(database, dead) + (free_expired(database) if expired else 0)
+    WORKER_LOST.inc(freed)
+    return freed
 
 
 def free_expired(database: Database) -> int:

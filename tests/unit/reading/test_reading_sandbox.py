@@ -136,10 +136,20 @@ def test_children_leave_the_terminal_s_signals_to_their_owner(image, save):
         assert os.getsid(child) != os.getsid(0)
 
 
+def test_one_file_after_the_other_is_read_by_one_child(image, save):
+    path = save(image())
+    with ReaderPool(2) as pool:
+        for _ in range(3):
+            pool.read(path)
+        assert [reader._process is None for reader in pool._readers].count(False) == 1
+
+
 def test_children_end_with_the_pool(image, save):
     path = save(image())
     with ReaderPool(2) as pool:
+        taken = pool._idle.get()
         pool.read(path)
+        pool._idle.put(taken)
         pool.read(path)
         pids = children_of(pool)
     assert all(gone(pid) for pid in pids)
@@ -176,6 +186,7 @@ def test_a_child_loads_neither_network_nor_queue(image, save):
     assert "numpy" in mapped
     assert "tensorflow" not in mapped
     assert "cv2" not in mapped
+    assert "charset_normalizer" not in mapped  # of requests, which pydicom loads where it can
 
 
 def test_reads_inside_the_roots_only(image, save, tmp_path):

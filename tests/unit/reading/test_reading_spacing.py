@@ -18,7 +18,8 @@ from pydicom.uid import (
 from hcmodel.geometry import Spacing
 from worker import errors
 from worker.reading import read
-from worker.reading.spacing import candidate_regions, region_of_head, whole_raster
+from worker.reading.head_region import region_of_head
+from worker.reading.spacing import candidate_regions, whole_raster
 from worker.scan import Box, Region
 
 US_RETIRED = "1.2.840.10008.5.1.4.1.1.6"

@@ -58,7 +58,8 @@ class ReaderPool:
         self._deadline_s = deadline_s
         self._pseudonyms = pseudonyms
         self._readers = [_Reader(json.dumps(limits)) for _ in range(processes)]
-        self._idle: queue.SimpleQueue[_Reader] = queue.SimpleQueue()
+        # The last one first: who reads one file after the other needs no second process.
+        self._idle: queue.LifoQueue[_Reader] = queue.LifoQueue()
         for reader in self._readers:
             self._idle.put(reader)  # each starts its process with its first file
 

@@ -58,6 +58,9 @@ def _confine(memory_bytes: int) -> None:
 
 def _load_libraries() -> None:
     """Import them now, so that the first file's time is its own."""
+    # pydicom would load it, to download sample files: a seventh of a reader's start, and nothing
+    # that reads hostile files should have.
+    sys.modules["requests"] = None  # type: ignore[assignment]
     import worker.reading.dicom
     import worker.reading.exam_report
     import worker.reading.image_reference
