@@ -4,7 +4,6 @@ import csv
 import os
 import shutil
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,12 +19,10 @@ from hcmodel.model_card import SHIPPED, read_card, verify
 from hcmodel.phantom import draw_phantom, random_head
 from hcmodel.plane import Gate
 from rig import command
-from rig.command import Done
+from rig.command import HC_BATCH, Done
 from rig.waiting import until
 
 SHAPE = (180, 270)
-TESTS = Path(__file__).parent.parent
-EAGERLY = "import rig.eager; from cli.main import main; main()"
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +51,7 @@ def train(labelled: Path, target: Path, *, epochs: int, recipe: str = "hc18") ->
 
 def test_the_notebooks_recipe_trains_on_half_of_the_exams(labelled: Path, tmp_path: Path) -> None:
     words = [*train(labelled, tmp_path, epochs=1, recipe="notebook"), "--folds", "2"]
-    done = command.hc_from_the_start(os.environ, *words)
+    done = hc_trains(*words)
     assert done.returncode == 0, done.stderr
     card = verify(tmp_path / "notebook.keras")
     assert (card.network.input_height, card.network.input_width) == (256, 256)
@@ -79,8 +76,8 @@ def test_the_notebooks_recipe_trains_on_half_of_the_exams(labelled: Path, tmp_pa
 def test_a_killed_training_resumes_with_the_same_command(labelled: Path, tmp_path: Path) -> None:
     target = tmp_path / "run"
     words = train(labelled, target, epochs=2)
-    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": TESTS}
-    first = subprocess.Popen([sys.executable, "-c", EAGERLY, *words], **silent)
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    first = subprocess.Popen([HC_BATCH, *words], **silent)
     try:
         until((target / "checkpoint.keras").exists, limit_s=300)
     finally:
